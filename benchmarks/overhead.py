@@ -1,0 +1,123 @@
+"""What protection costs: thread CPU time per event of a stream, protected and bare, interleaved in one run.
+
+    uv run python benchmarks/overhead.py [--events 4000] [--rounds 12]
+
+The body is served from memory, so that only the SDK and Seawall are measured. The minimum of the rounds is
+printed: on a shared machine the rest is noise.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import anthropic
+import httpx2
+
+import seawall
+
+_START = {
+    "type": "message_start",
+    "message": {
+        "id": "msg_01",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-opus-5-5",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {"input_tokens": 10, "output_tokens": 1},
+    },
+}
+_PARAMS = {
+    "model": "claude-opus-5-5",
+    "max_tokens": 64_000,
+    "messages": [{"role": "user", "content": "Write."}],
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=4000, help="text deltas of the stream")
+    parser.add_argument("--rounds", type=int, default=12)
+    options = parser.parse_args()
+    frames = _frames(options.events)
+    for batch in (1, 16):
+        bare, protected = _clients(frames, batch)
+        cases = {
+            "bare create(stream=True)": lambda bare=bare: _drain(bare),
+            "protected create(stream=True)": lambda protected=protected: _drain(protected),
+            "bare stream().get_final_message()": lambda bare=bare: _final(bare),
+            "protected create(), enforced": lambda protected=protected: protected.messages.create(**_PARAMS),
+        }
+        best = _measured(cases, options.rounds)
+        print(f"\n{batch} events a chunk{'us/event':>38}")
+        for name, seconds in best.items():
+            print(f"{name:<40}{seconds / options.events * 1e6:>10.2f}")
+        extra = (
+            (best["protected create(stream=True)"] - best["bare create(stream=True)"]) / options.events * 1e6
+        )
+        share = best["protected create(), enforced"] / best["bare stream().get_final_message()"]
+        print(
+            f"added to a stream: {extra:.2f} us/event; enforced create over get_final_message(): {share:.2f}"
+        )
+
+
+def _frames(events: int) -> list[bytes]:
+    delta = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": "sixteen letters "},
+    }
+    events_ = [
+        _START,
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *[delta] * events,
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": events}},
+        {"type": "message_stop"},
+    ]
+    return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events_]
+
+
+class _Body(httpx2.SyncByteStream):
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    def __iter__(self) -> object:
+        return iter(self._chunks)
+
+
+def _clients(frames: list[bytes], batch: int) -> tuple[anthropic.Anthropic, anthropic.Anthropic]:
+    chunks = [b"".join(frames[start : start + batch]) for start in range(0, len(frames), batch)]
+    headers = {"content-type": "text/event-stream"}
+    transport = httpx2.MockTransport(
+        lambda _request: httpx2.Response(200, headers=headers, stream=_Body(chunks))
+    )
+    bare = anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport), timeout=600.0)
+    return bare, seawall.protect(bare)
+
+
+def _drain(client: anthropic.Anthropic) -> None:
+    for _ in client.messages.create(stream=True, **_PARAMS):
+        pass
+
+
+def _final(client: anthropic.Anthropic) -> None:
+    with client.messages.stream(**_PARAMS) as stream:
+        stream.get_final_message()
+
+
+def _measured(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    best = dict.fromkeys(cases, float("inf"))
+    for _ in range(rounds):
+        for name, case in cases.items():
+            began = time.thread_time()
+            case()
+            best[name] = min(best[name], time.thread_time() - began)
+    return best
+
+
+if __name__ == "__main__":
+    main()

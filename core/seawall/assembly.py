@@ -1,0 +1,178 @@
+"""The message so far, folded from the events the caller has. Sans-I/O.
+
+Blocks stay dicts in the shape of the API's JSON answer; unknown block types and fields are kept as they came.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import from_json
+
+from seawall.frames import Event
+
+_GROWS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "input_json_delta": ("partial_json", "input"),
+}
+"""Deltas that bring a piece of a field: their key, and the field of the block."""
+_SETS = {"signature_delta": ("signature",), "compaction_delta": ("content", "encrypted_content")}
+"""Deltas that bring fields whole."""
+_WITHIN = frozenset({"content_block_start", "content_block_delta", "message_delta", "message_stop"})
+"""What means nothing before `message_start`; a stop of nothing is harmless, and the SDK lets it pass."""
+
+
+class Assembly:
+    """Folds events into one message, in the order of the API: blocks one after another, each whole.
+
+    `complete` says that a `stop_reason` or `message_stop` was seen, so that nothing is missing (SDK.md, P9).
+    """
+
+    def __init__(self) -> None:
+        self.head: dict[str, Any] | None = None
+        """The message without its content: that of `message_start`, with what `message_delta` brought."""
+        self.whole: list[dict[str, Any]] = []
+        """Blocks that were stopped."""
+        self.open: dict[str, Any] | None = None
+        """The block that was started and not stopped, as it was started."""
+        self.complete = False
+        self.has_stopped = False
+        """`message_stop` was seen."""
+        self._parts: dict[str, list[str]] = {}
+        """What the deltas brought for each field of the open block."""
+
+    def add(self, event: Event) -> None:
+        """Fold one event in; events and deltas of unknown types change nothing.
+
+        Raises:
+            ValueError: The event is not the next one of a message; to fold it in would lose a part.
+            LookupError: It lacks what its type has.
+        """
+        kind = event.get("type")
+        if kind in _WITHIN and self.head is None:
+            raise ValueError(f"{kind} before message_start")
+        match kind:
+            case "content_block_delta":
+                self._add_delta(event["index"], event["delta"])
+            case "content_block_start":
+                self._start(event["index"], event["content_block"])
+            case "content_block_stop":
+                self._close()
+            case "message_delta":
+                self._end(event)
+            case "message_start" if self.head is not None:
+                raise ValueError("a second message_start")
+            case "message_start":
+                self.head = dict(event["message"])
+            case "message_stop":
+                self.complete = self.has_stopped = True
+
+    def adopt(self, message: Mapping[str, Any]) -> None:
+        """Take over a message that came whole."""
+        self.head = dict(message)
+        self.whole = list(message.get("content") or ())
+        self.complete = self.has_stopped = True
+
+    def _start(self, index: int, block: Event) -> None:
+        self._expect(index, len(self.whole) + (self.open is not None))
+        self._close()
+        self.open = dict(block)
+        if block.get("type") == "fallback" and self.head is not None:
+            # from here on another model serves, and the API names the message after it
+            self.head["model"] = block["to"]["model"]
+
+    def _add_delta(self, index: int, delta: Event) -> None:
+        if self.open is None:
+            raise ValueError(f"a delta for block {index}, which is not open")
+        self._expect(index, len(self.whole))
+        kind = delta.get("type")
+        if kind in _GROWS:
+            key, field = _GROWS[kind]
+            self._parts.setdefault(field, []).append(delta[key])
+        elif kind == "citations_delta":
+            self.open["citations"] = [*(self.open.get("citations") or ()), delta["citation"]]
+        elif kind in _SETS:
+            self.open.update({key: delta.get(key) for key in _SETS[kind]})
+
+    def _expect(self, index: int, expected: int) -> None:
+        if index != expected:
+            raise ValueError(f"an event for block {index} where {expected} is next")
+
+    def _close(self) -> None:
+        if self.open is not None:
+            self.whole.append(self._folded())
+            self._drop_open()
+
+    def _drop_open(self) -> None:
+        self.open = None
+        self._parts = {}
+
+    def _end(self, event: Event) -> None:
+        head = self.head or {}
+        said = {key: value for key, value in event.items() if key not in ("type", "delta")} | event["delta"]
+        said["usage"] = merged_usage(head.get("usage") or {}, event.get("usage") or {})
+        self.head = head | {key: value for key, value in said.items() if value is not None or key not in head}
+        self.complete = self.complete or event["delta"].get("stop_reason") is not None
+
+    def _folded(self) -> dict[str, Any]:
+        """The open block with its deltas folded in."""
+        block = dict(self.open or {})
+        for field, parts in self._parts.items():
+            written = "".join(parts)
+            if field != "input":
+                block[field] = (block.get(field) or "") + written
+            elif written:
+                block[field] = _tool_input(written)
+        return block
+
+    @property
+    def started(self) -> bool:
+        """Whether content has begun."""
+        return bool(self.whole) or self.open is not None
+
+    @property
+    def blocks(self) -> list[dict[str, Any]]:
+        """Every block, the open one last."""
+        return [*self.whole, self._folded()] if self.open is not None else self.whole
+
+    @property
+    def ends_in_text(self) -> bool:
+        """Whether the last block, open or whole, is text."""
+        last = self.open or (self.whole[-1] if self.whole else {})
+        return last.get("type") == "text"
+
+    def text(self) -> str:
+        """The text of all text blocks."""
+        return "".join(block.get("text") or "" for block in self.blocks if block.get("type") == "text")
+
+    def spoken(self) -> str:
+        """All that was generated, as text: what an estimate of the output tokens counts."""
+        pieces = [
+            str(block.get("text") or block.get("thinking") or block.get("input") or "")
+            for block in self.whole
+        ]
+        return "".join([*pieces, *(part for parts in self._parts.values() for part in parts)])
+
+    def cut_back(self) -> None:
+        """Drop the open block unless it is text: it cannot be gone on with."""
+        if self.open is not None and self.open.get("type") != "text":
+            self._drop_open()
+
+    def message(self) -> dict[str, Any] | None:
+        """The message in the shape of the API's JSON answer; `None` before `message_start`."""
+        return None if self.head is None else {**self.head, "content": self.blocks}
+
+
+def merged_usage(start: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:
+    """The usage of one attempt: counts at the end are totals, absent ones keep the value of the start."""
+    return {**start, **{key: value for key, value in end.items() if value is not None}}
+
+
+def _tool_input(written: str) -> Any:
+    """A tool input; one that was cut short, as at `max_tokens`, is read as far as it goes."""
+    try:
+        return from_json(written, allow_partial=True)
+    except ValueError:
+        # fine-grained tool streaming may end in what is no JSON (API.md, section 5): kept as it came, nothing
+        # is lost
+        return written

@@ -1,0 +1,129 @@
+"""What a hook sees: the call, a chunk of its stream, how it ended."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from seawall.frames import Event
+
+_COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+Way = Literal["send", "restart", "prefill", "user_turn"]
+"""How an attempt goes about the message: the first send, all over again, or on from what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens billed. As the API's, `input_tokens` leaves out what the prompt cache read or wrote."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    is_estimated: bool = False
+    """The output was cut off before the API counted it, and is estimated from what arrived."""
+
+    @classmethod
+    def of(cls, usage: Mapping[str, Any], *, is_estimated: bool = False) -> Self:
+        """The counts of a `usage` object of the API."""
+        return cls(**{key: usage.get(key) or 0 for key in _COUNTS}, is_estimated=is_estimated)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        sums = {key: getattr(self, key) + getattr(other, key) for key in _COUNTS}
+        return Usage(**sums, is_estimated=self.is_estimated or other.is_estimated)
+
+    def counts(self) -> dict[str, int]:
+        """The counts under the names of the API."""
+        return {key: getattr(self, key) for key in _COUNTS}
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One HTTP send and what became of it."""
+
+    number: int
+    """From 1."""
+    way: Way
+    status: int | None = None
+    """The HTTP status; `None` when no answer came."""
+    request_id: str | None = None
+    model: str | None = None
+    """The model that served, as the answer names it."""
+    usage: Usage = field(default_factory=Usage)
+    error: Exception | None = None
+    """Why it failed; `None` when it ended well."""
+
+
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class Call:
+    """One `create` as its caller made it, for all of its attempts. A plugin's memory is `state[self]`."""
+
+    id: str
+    params: Mapping[str, Any]
+    """The request body as the caller gave it; never changed in place."""
+    stream: bool
+    """Whether the caller asked for a stream."""
+    beta: bool = False
+    timeout: float | None = None
+    """Seconds without a byte the caller itself allows, infinite for no limit; `None` when it did not say."""
+    attempts: list[Attempt] = field(default_factory=list)
+    """The attempts so far, the current one last."""
+    state: dict[object, Any] = field(default_factory=dict)
+    estimate: Callable[[str], int] = field(default=lambda text: len(text) // 4, repr=False)
+    """Tokens of a text for this call's model, by the `estimate_tokens` hook."""
+
+    @property
+    def attempt(self) -> int:
+        """The number of the current attempt, from 1."""
+        return len(self.attempts)
+
+    @property
+    def model(self) -> str:
+        """The model asked for; empty when the caller named none."""
+        return str(self.params.get("model", ""))
+
+    @property
+    def max_tokens(self) -> int:
+        """The limit asked for; 0 when it is no number."""
+        value = self.params.get("max_tokens")
+        return value if isinstance(value, int) else 0
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts so far have cost."""
+        return sum((attempt.usage for attempt in self.attempts), Usage())
+
+
+@dataclass(slots=True)
+class Chunk:
+    """One SSE event of an attempt, as it came; not frozen only because that makes it twice as dear."""
+
+    type: str
+    """`message_start`, `content_block_delta`, `ping`, …; names the API may add later come through as they
+    are."""
+    event: Event
+    """The parsed `data`; empty when the frame had none."""
+    frame: bytes
+
+    @property
+    def text(self) -> str:
+        """The text it adds to the answer; empty for anything but a `text_delta`."""
+        delta = self.event.get("delta")
+        return str(delta.get("text", "")) if isinstance(delta, dict) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended."""
+
+    status: Literal["completed", "failed", "stopped", "abandoned"]
+    """`abandoned`: the caller closed, dropped or cancelled it."""
+    attempts: tuple[Attempt, ...]
+    message: Mapping[str, Any] | None = None
+    """What the caller has of the message, in the shape of the API's JSON answer."""
+    error: Exception | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts have cost."""
+        return sum((attempt.usage for attempt in self.attempts), Usage())

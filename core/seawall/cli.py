@@ -1,0 +1,90 @@
+"""The command line `seawall`; plugins add commands by the hook `register_commands`."""
+
+import logging
+import sys
+from typing import Any
+
+import click
+
+from seawall.errors import ConfigError, SeawallError
+from seawall.hooks import CallHooks
+from seawall.registry import FIRST_PARTY, STANDARD, Installed, enabled, installed, load
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """The group of all commands; plugins are loaded when one is asked for that the core does not have."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        self._load()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one command."""
+        if cmd_name not in self.commands:
+            self._load()
+        return super().get_command(ctx, cmd_name)
+
+    def _load(self) -> None:
+        there = installed()
+        names = dict.fromkeys([*(name for name in FIRST_PARTY if name in there), *enabled(there)])
+        hooks = load(plugins=list(names))
+        for hook in hooks.register_commands:
+            CallHooks(hooks).ask(hook, "register_commands", self)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="seawall-core", prog_name="seawall")
+@click.option("-v", "--verbose", is_flag=True, help="Say on stderr what calls are doing.")
+def cli(*, verbose: bool) -> None:
+    """Protects long Claude operations: streamed, paced, resumed, accounted."""
+    if verbose:
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        logging.getLogger("seawall").setLevel(logging.INFO)
+
+
+@cli.command("plugins")
+def list_plugins() -> None:
+    """List the installed plugins and whether they run."""
+    there = installed()
+    names = enabled(there)
+    load()  # one that is wrong does not run
+    rows = [("plugin", "version", "distribution", "runs")]
+    rows += [
+        (plugin.name, plugin.version, plugin.distribution, _runs(plugin, names)) for plugin in there.values()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _runs(plugin: Installed, names: list[str]) -> str:
+    if plugin.name in names:
+        return f"yes, number {names.index(plugin.name) + 1}"
+    return "commands only" if plugin.name in FIRST_PARTY and plugin.name not in STANDARD else "no"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; whatever a user can cause ends in one line on stderr and an exit code."""
+    options: dict[str, Any] = {"args": arguments, "prog_name": "seawall", "standalone_mode": False}
+    try:
+        code = cli.main(**options)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    except SeawallError as error:
+        # an error of a plugin's own may have several lines
+        click.echo(f"seawall: {' '.join(str(error).split())}", err=True)
+        code = EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+    except OSError as error:
+        # a full disk behind stdout, a folder that may not be entered
+        click.echo(f"seawall: {error}", err=True)
+        code = EXIT_FAILED
+    sys.exit(code if isinstance(code, int) else 0)

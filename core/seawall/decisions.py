@@ -1,0 +1,110 @@
+"""What a hook may answer: immutable values the engine combines. Answering `None` is having no opinion.
+
+A value that cannot be acted upon raises `ValueError` where it is made, so that the error names its plugin.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """`pre_request`: the call ends with `error` before anything of this attempt is sent."""
+
+    error: Exception
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.error, Exception):
+            kind = type(self.error).__name__
+            msg = f"Reject takes an exception, such as RequestRejectedError(...), not a {kind}"
+            raise ValueError(msg)  # noqa: TRY004 - one class for all decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`pre_request`: the call ends with `message`; nothing is sent."""
+
+    message: Mapping[str, Any]
+    """A whole message in the shape of the Messages API's JSON answer."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.message, Mapping):
+            msg = f"Answer takes a message as a mapping, not a {type(self.message).__name__}"
+            raise ValueError(msg)  # noqa: TRY004 - one class for all decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """`pre_request`: wait, then ask every hook again."""
+
+    seconds: float
+    reason: str
+    """What is waited for, as the log shall say it."""
+
+    def __post_init__(self) -> None:
+        _check_seconds("Wait.seconds", self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """`pre_request`: change what is sent in this attempt. What the caller gets stays what it asked for."""
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Top-level keys of the request body, replaced whole."""
+    stream: bool | None = None
+    """`True`: a stream on the wire also for a caller that waits for a `Message`."""
+    timeout: float | None = None
+    """Seconds without a byte after which the attempt fails."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            _check_seconds("Amend.timeout", self.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """`on_error`: attempt again after `delay` seconds."""
+
+    delay: float
+
+    def __post_init__(self) -> None:
+        _check_seconds("Retry.delay", self.delay)
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """`on_error`: end the call with the error, whatever others say. `reason` becomes a note on it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """`on_chunk`: end the stream now; the caller gets `StreamStoppedError` with the message so far."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """`on_chunk`: this attempt failed; its connection is cut, and `on_error` decides what follows."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offload:
+    """The decision needs work that may block: what `work()` returns is the decision.
+
+    The sync driver calls it in place, the async driver in a worker thread. Not for `on_chunk`.
+    """
+
+    work: Callable[[], Any]
+
+
+def _check_seconds(what: str, seconds: object) -> None:
+    if not (isinstance(seconds, int | float) and 0 <= seconds < math.inf):
+        raise ValueError(f"{what} = {seconds!r}: a finite number of seconds, 0 or more, is expected")

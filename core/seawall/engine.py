@@ -1,0 +1,276 @@
+"""One call, from its first `pre_request` to its `post_response`: a state machine without I/O.
+
+`Engine.run` is a generator of steps (`steps.py`) which a driver performs, sync or async, sending back what
+came of them. Here are the rules about attempts, waits, retries and the end of a call; frames come in at
+`reception`, how a broken message goes on is decided in `continuation`.
+"""
+
+import logging
+from collections.abc import Generator, Mapping
+from functools import partial
+from typing import Any, Literal, NoReturn
+
+from pydantic_core import from_json
+
+from seawall import wire_errors
+from seawall.assembly import Assembly
+from seawall.call import Attempt, Call, Outcome, Usage, Way
+from seawall.continuation import continued, ways
+from seawall.decisions import Amend, GiveUp, Offload, Retry
+from seawall.errors import PluginError, SeawallError, StreamStoppedError
+from seawall.frames import events_of, frame_of
+from seawall.hooks import CallHooks, Hooks, Implementation, Plan, combine_errors, combine_requests
+from seawall.reception import Reception
+from seawall.steps import CLOSE, OPENED, READ, Abandoned, Accepted, Send, Sleep, Step, Work
+
+_log = logging.getLogger("seawall.engine")
+
+
+class Engine:
+    """Runs one call; made for it and used once."""
+
+    def __init__(self, call: Call, hooks: Hooks) -> None:
+        self._call = call
+        self._hooks = CallHooks(hooks)
+        self._so_far = Assembly()
+        self._way: Way = "send"
+        self._refused: set[Way] = set()
+        """Ways that were answered with 400."""
+        self._mark = 0
+        """Length of what was spoken before the current attempt."""
+        self._is_open = False
+        self._status: Literal["completed", "failed", "stopped", "abandoned"] = "failed"
+        self._error: Exception | None = None
+        call.estimate = partial(self._hooks.estimate, model=call.model)
+
+    def run(self) -> Generator[Step, Any, dict[str, Any] | None]:
+        """Yield steps until the call has ended.
+
+        Returns the message for a caller that waits; `None` when its answer is the current response as it
+        came.
+
+        Raises:
+            anthropic.APIError: The last attempt failed and was not retried.
+            SeawallError: A plugin refused, stopped or broke the call.
+        """
+        message = None
+        try:
+            message = yield from self._conduct()
+            self._status = "completed"
+        except Abandoned as abandoned:
+            self._leave(abandoned.cause)
+        except KeyboardInterrupt as interrupt:
+            # it may strike in here as well as in the driver
+            self._leave(interrupt)
+            raise
+        except PluginError as error:
+            self._fail(error, "a plugin failed")
+        finally:
+            yield CLOSE
+            yield from self._end()
+        return message
+
+    def _conduct(self) -> Generator[Step, Any, dict[str, Any] | None]:
+        while True:
+            self._call.attempts.append(Attempt(self._call.attempt + 1, self._way))
+            plan = yield from self._plan()
+            if plan.answer is not None:
+                return (yield from self._answer(plan.answer.message))
+            sent = self._request(plan.amend)
+            accepted = yield sent
+            if not isinstance(accepted, Accepted):
+                failure: Exception | None = accepted
+            elif accepted.body is None:
+                failure = yield from self._receive(accepted)
+            else:
+                failure = self._take_body(accepted, accepted.body)
+            if failure is None:
+                self._doubt()
+                return self._so_far.message() if sent.stream and not self._call.stream else None
+            yield CLOSE
+            yield from self._recover(failure)
+
+    # -- before an attempt
+
+    def _plan(self) -> Generator[Step, Any, Plan]:
+        while True:
+            plan = combine_requests((yield from self._ask("pre_request")))
+            if plan.reject is not None:
+                self._fail(plan.reject, "rejected before it was sent")
+            if plan.answer is not None or plan.wait is None:
+                return plan
+            _log.info("call %s: waiting %.1f s: %s", self._call.id, plan.wait.seconds, plan.wait.reason)
+            yield Sleep(plan.wait.seconds)
+
+    def _request(self, amend: Amend) -> Send:
+        call = self._call
+        stream = call.stream or bool(amend.stream)
+        if stream and not call.stream and call.attempt == 1:
+            _log.info("call %s: streamed on the wire (max_tokens %d)", call.id, call.max_tokens)
+        params = {**call.params, **amend.params}
+        if self._way in ("prefill", "user_turn"):
+            params = continued(params, self._so_far, self._way, tokens=call.estimate(self._so_far.spoken()))
+        if stream:
+            params["stream"] = True
+        return Send(params, stream, call.attempt - 1, amend.timeout, amend.headers)
+
+    def _answer(self, message: Mapping[str, Any]) -> Generator[Step, Any, dict[str, Any] | None]:
+        """Give the caller a message that a plugin had."""
+        self._so_far.adopt(message)
+        if not self._call.stream:
+            return dict(message)
+        yield from self._open()
+        yield b"".join(frame_of(event) for event in events_of(message))
+        return None
+
+    # -- during an attempt
+
+    def _open(self) -> Generator[Step, Any, None]:
+        if self._call.stream and not self._is_open:
+            self._is_open = True
+            yield OPENED
+
+    def _receive(self, accepted: Accepted) -> Generator[Step, Any, Exception | None]:
+        """Take in a stream; returns why it failed."""
+        self._note(accepted)
+        yield from self._open()
+        if self._way in ("send", "restart") and not self._call.stream:
+            self._so_far = Assembly()
+        self._mark = len(self._so_far.spoken())
+        reception = Reception(self._call, self._hooks, self._so_far, accepted.response)
+        while True:
+            data = yield READ
+            is_over = data.__class__ is not bytes
+            delivered, failure = reception.end(data) if is_over else reception.take(data)
+            if delivered and self._call.stream:
+                yield delivered
+            if is_over or failure is not None:
+                return failure
+
+    def _take_body(self, accepted: Accepted, body: bytes) -> Exception | None:
+        """Take a whole JSON answer; the caller gets it as it came."""
+        self._note(accepted)
+        if accepted.is_foreign:
+            return None
+        try:
+            message = from_json(body)
+        except ValueError:
+            return wire_errors.malformed_body(accepted.response)
+        if isinstance(message, dict) and message.get("type") == "message":
+            attempt = self._call.attempts[-1]
+            attempt.usage, attempt.model = Usage.of(message.get("usage") or {}), message.get("model")
+            self._so_far.adopt(message)
+        return None
+
+    def _doubt(self) -> None:
+        """Say so when a continuation added nothing: was the message whole, or did the model give it up?"""
+        if self._way in ("prefill", "user_turn") and len(self._so_far.spoken()) == self._mark:
+            _log.warning("call %s: asked to go on, the model added nothing; it may be short", self._call.id)
+
+    def _note(self, accepted: Accepted) -> None:
+        attempt = self._call.attempts[-1]
+        attempt.status, attempt.request_id = accepted.status, accepted.request_id
+
+    # -- after an attempt failed
+
+    def _recover(self, failure: Exception) -> Generator[Step, Any, None]:
+        """Decide what follows a failed attempt: wait and return for another one, or raise."""
+        if isinstance(failure, StreamStoppedError):
+            self._status = "stopped"
+            self._fail(failure, "stopped")
+        attempt = self._call.attempts[-1]
+        attempt.error = failure
+        attempt.status = getattr(failure, "status_code", attempt.status)
+        attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
+        self._estimate_output()
+        decision = combine_errors((yield from self._ask("on_error", failure)))
+        if isinstance(decision, GiveUp):
+            self._fail(failure, decision.reason)
+        is_refused = attempt.status == 400 and attempt.way in ("prefill", "user_turn")  # noqa: PLR2004 - HTTP
+        if is_refused:
+            self._refused.add(attempt.way)
+        elif decision is None:
+            self._fail(failure, "it is not retried")
+        self._way = self._next_way(failure)
+        delay = decision.delay if isinstance(decision, Retry) else 0.0
+        _log.info(
+            "call %s: attempt %d failed (%s); attempt %d (%s) in %.1f s",
+            *(self._call.id, attempt.number, type(failure).__name__, attempt.number + 1, self._way, delay),
+        )
+        yield Sleep(delay)
+
+    def _next_way(self, failure: Exception) -> Way:
+        if not self._call.stream and isinstance(failure, wire_errors.ContinuationMismatchError):
+            return "restart"
+        if not self._call.stream:
+            self._so_far.cut_back()
+        tokens = self._call.estimate(self._so_far.spoken())
+        found = ways(self._call.params, self._so_far, stream=self._call.stream, tokens=tokens)
+        left = [way for way in found if way not in self._refused]
+        if not left:
+            self._fail(failure, "what was delivered can neither be continued nor taken back")
+        return left[0]
+
+    def _estimate_output(self) -> None:
+        """Estimate what a broken attempt generated: the API tells only at the end."""
+        attempt = self._call.attempts[-1]
+        if attempt.model is not None and not self._so_far.complete:
+            tokens = self._call.estimate(self._so_far.spoken()[self._mark :])
+            counts = attempt.usage.counts()
+            counts["output_tokens"] = max(tokens, counts["output_tokens"])
+            attempt.usage = Usage(**counts, is_estimated=True)
+
+    # -- hooks and the end
+
+    def _ask(self, name: str, *args: object) -> Generator[Step, Any, list[tuple[str, Any]]]:
+        """Ask every implementation of a hook; returns pairs of plugin name and decision."""
+        decisions = []
+        for hook in self._hooks.implementations(name):
+            decision = yield from self._ask_one(hook, name, *args)
+            decisions.append((hook.plugin, decision))
+        return decisions
+
+    def _ask_one(self, hook: Implementation, name: str, *args: object) -> Generator[Step, Any, Any]:
+        decision = self._hooks.ask(hook, name, self._call, *args)
+        if isinstance(decision, Offload):
+            decision = yield Work(decision.work)
+            if isinstance(decision, Exception):
+                self._hooks.isolate(hook, name, decision)
+                return None
+        return self._hooks.checked(hook, name, decision)
+
+    def _fail(self, error: Exception, why: str) -> NoReturn:
+        """End the call with `error`."""
+        self._error = error
+        self._hang_on(error, f"given up: {why}")
+        raise error
+
+    def _leave(self, cause: BaseException) -> None:
+        """Note that the caller gave the call up; `cause` is what it will see."""
+        self._status = "abandoned"
+        self._estimate_output()
+        if self._so_far.started:
+            self._hang_on(cause, "abandoned")
+
+    def _hang_on(self, error: BaseException, why: str) -> None:
+        """Hang on `error` what was paid for, and why the call ended."""
+        partial = self._so_far.message() if self._so_far.started else None
+        wire_errors.hang_partial(error, partial, self._call.usage, beta=self._call.beta)
+        sends = self._call.attempt
+        error.add_note(f"Seawall: {sends} attempt{'s' * (sends != 1)}; {why}.")
+
+    def _end(self) -> Generator[Step, Any, None]:
+        call = self._call
+        outcome = Outcome(self._status, tuple(call.attempts), self._so_far.message(), self._error)
+        _log.info(
+            "call %s: %s after %d attempts, %d output tokens",
+            *(call.id, outcome.status, call.attempt, outcome.usage.output_tokens),
+        )
+        failure: SeawallError | None = None
+        for hook in reversed(self._hooks.implementations("post_response")):
+            try:
+                yield from self._ask_one(hook, "post_response", outcome)
+            except SeawallError as error:
+                failure = failure or error
+        if failure is not None and outcome.status == "completed":
+            raise failure

@@ -1,0 +1,47 @@
+"""The exceptions of Seawall that have nothing to do with the wire; those that have are in `wire_errors`.
+
+Errors of the SDK stay errors of the SDK: `except anthropic.RateLimitError` keeps working.
+"""
+
+from typing import Any
+
+
+class SeawallError(Exception):
+    """What every exception of Seawall's own is an instance of."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `__init__` takes more than the message: rebuild from it and the attributes, as the SDK's errors do
+        return _rebuild, (type(self), self.args), self.__dict__
+
+
+class ConfigError(SeawallError):
+    """A setting is wrong, or two plugins contradict each other; nothing has been sent."""
+
+
+class PluginError(SeawallError):
+    """A hook of a required plugin raised; its exception is the `__cause__`. Protection fails closed."""
+
+    def __init__(self, plugin: str, hook: str, error: Exception) -> None:
+        super().__init__(
+            f"plugin {plugin!r} failed in {hook}: {type(error).__name__}: {error}. "
+            "Mend it, or take it out of `plugins`; with `required = False` on its class calls go on."
+        )
+        self.plugin = plugin
+        self.hook = hook
+
+
+class RequestRejectedError(SeawallError):
+    """A plugin refused the call before anything was sent."""
+
+
+class StreamStoppedError(SeawallError):
+    """A plugin stopped the stream; `partial_message` holds what had come."""
+
+    def __init__(self, plugin: str, reason: str) -> None:
+        super().__init__(f"plugin {plugin!r} stopped the stream: {reason}")
+        self.plugin = plugin
+        self.reason = reason
+
+
+def _rebuild(cls: type[SeawallError], args: tuple[object, ...]) -> SeawallError:
+    return cls.__new__(cls, *args)

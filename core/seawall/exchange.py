@@ -1,0 +1,217 @@
+"""Between the engine and the SDK: derives requests, keeps the current response, builds what the caller gets.
+
+Everything here is the same for sync and async clients and waits for nothing. P1-P11 are the pitfalls of
+SDK.md, section 3.
+"""
+
+import json
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import anthropic
+import httpx2
+from anthropic import APIRequest, APIResponse, AsyncAPIResponse, AsyncStream, Stream
+from anthropic._streaming import ServerSentEvent, SSEDecoder
+from anthropic.types import RawMessageStreamEvent
+from anthropic.types.beta import BetaRawMessageStreamEvent
+
+from seawall import wire_errors
+from seawall.frames import events_of, frame_of
+from seawall.steps import Accepted, Send
+
+_MESSAGES_PATH = "/v1/messages"
+_DESCRIBES_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers that no longer hold for a body that was decoded."""
+
+AnyResponse = APIResponse[Any] | AsyncAPIResponse[Any]
+
+
+def is_message_request(request: APIRequest) -> bool:
+    """Whether the request creates a message; beta calls arrive under the same path (P10)."""
+    is_post = request.method.lower() == "post" and isinstance(request.json, Mapping)
+    return is_post and httpx2.URL(request.url).path == _MESSAGES_PATH
+
+
+def is_beta(request: APIRequest) -> bool:
+    """Whether the request came from `client.beta` (P10)."""
+    return (request.options.qualifiers or {}).get("beta") == "true"
+
+
+def repaired(request: APIRequest, result: Any) -> Any:
+    """Return what a middleware may return for `result`: no bare response with an error status (P1)."""
+    if isinstance(result, httpx2.Response) and not result.is_success:
+        kind: Any = AsyncAPIResponse if isinstance(result.stream, httpx2.AsyncByteStream) else APIResponse
+        # without a client: only its status and body are looked at
+        asked: dict[str, Any] = {"cast_to": request.cast_to, "options": request.options}
+        return kind(raw=result, client=None, stream=False, stream_cls=None, **asked)
+    return result
+
+
+def frame_of_sse(sse: ServerSentEvent) -> bytes:
+    """The frame of an event that a platform's decoder made."""
+    return f"event: {sse.event}\ndata: {sse.data}\n\n".encode()
+
+
+def _is_json(response: httpx2.Response) -> bool:
+    return bool(response.headers.get("content-type", "").startswith("application/json"))
+
+
+class _SSEClient:
+    """A client whose streams are server-sent events also where its platform's are not, as on Bedrock."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def _make_sse_decoder(self) -> SSEDecoder:
+        return SSEDecoder()
+
+
+class Exchange:
+    """One call's dealings with the SDK: the request it made, the current response, the reply it gets."""
+
+    def __init__(self, request: APIRequest, client: Any, *, is_async: bool) -> None:
+        self._request = request
+        self._client = client
+        self._is_async = is_async
+        self._api: AnyResponse | None = None
+        self._foreign: Any = None
+        self._stand_in_ref: weakref.ref[httpx2.Response] | None = None
+        """Weak: the response holds the driver that holds this."""
+        self.response: httpx2.Response | None = None
+        """The current response of the server."""
+
+    def derived(self, send: Send) -> APIRequest:
+        """Return the request of one attempt. Not `request.copy()`, which copies the body in depth (P7)."""
+        options = self._request.options.model_copy()
+        options.json_data = dict(send.params)
+        if send.headers:
+            options.headers = {**self._request.headers, **send.headers}
+        if send.timeout is not None:
+            options.timeout = httpx2.Timeout(send.timeout, connect=min(5.0, send.timeout))
+        stream_cls = self._request.stream_cls
+        if send.stream and not self._request.stream:
+            event = BetaRawMessageStreamEvent if is_beta(self._request) else RawMessageStreamEvent
+            stream_cls = AsyncStream[event] if self._is_async else Stream[event]  # type: ignore[valid-type]
+        return APIRequest(
+            options=options,
+            cast_to=self._request.cast_to,
+            stream=send.stream,
+            stream_cls=stream_cls,
+            retries_taken=self._request.retries_taken + send.retries,
+        )
+
+    def take(self, result: Any) -> httpx2.Response | None:
+        """Make what the rest of the chain returned the current response; `None` when it is no response.
+
+        It is never parsed here: the caller's `post_parser` would meet a stream (P5).
+        """
+        self._api = result if isinstance(result, APIResponse | AsyncAPIResponse) else None
+        self._foreign = result
+        self.response = (
+            result if isinstance(result, httpx2.Response) else getattr(self._api, "http_response", None)
+        )
+        return self.response
+
+    def accepted(self, send: Send) -> Accepted | anthropic.APIStatusError:
+        """What the engine hears about the current response; an error status must have been read."""
+        response = self.response
+        if response is None:
+            return Accepted(response=None, status=200, request_id=None, body=b"", is_foreign=True)
+        if not response.is_success:
+            return wire_errors.status_error(response)
+        body = None if send.stream else response.content
+        # a caller of the raw `client.post` may expect anything at all
+        is_foreign = self._api is None and not send.stream
+        return Accepted(response, response.status_code, response.headers.get("request-id"), body, is_foreign)
+
+    @property
+    def http_request(self) -> httpx2.Request:
+        """The HTTP request of the current response; before there is one, where it would go."""
+        if self.response is not None:
+            return self.response.request
+        return httpx2.Request("POST", httpx2.URL(str(self._client.base_url)).join(_MESSAGES_PATH))
+
+    def foreign_decoder(self) -> Any:
+        """The decoder of a platform that streams no server-sent events; `None` for all others."""
+        decoder = self._api._client._make_sse_decoder() if self._api is not None else None  # noqa: SLF001
+        return None if isinstance(decoder, SSEDecoder) else decoder
+
+    def whole_body(self, send: Send) -> bytes | None:
+        """The message as frames, when a gateway that does not stream sent it as JSON; `None` for a stream.
+
+        Call it once the body of such a response was read.
+        """
+        if self.response is None or not send.stream or not _is_json(self.response):
+            return None
+        try:
+            return b"".join(frame_of(event) for event in events_of(self.response.json()))
+        except (ValueError, LookupError, TypeError):
+            return self.response.content
+
+    def must_read(self, send: Send) -> bool:
+        """Whether the body is to be read at once: it is no stream."""
+        response = self.response
+        return response is not None and not (send.stream and response.is_success and not _is_json(response))
+
+    # -- what the caller gets
+
+    def as_received(self) -> Any:
+        """The current response, as it came."""
+        return self._foreign
+
+    def streamed(self, body: httpx2.SyncByteStream | httpx2.AsyncByteStream) -> AnyResponse:
+        """The response of a caller that streams, with `body` in the place of the server's."""
+        response = self._stand_in("text/event-stream; charset=utf-8", stream=body)
+        self._stand_in_ref = weakref.ref(response)
+        return self._reply(response, stream=True)
+
+    def whole(self, message: Mapping[str, Any]) -> AnyResponse:
+        """The response of a caller that waits."""
+        response = self._stand_in("application/json", content=json.dumps(message).encode())
+        self._stand_in_ref = weakref.ref(response)
+        self.note_elapsed()
+        return self._reply(response, stream=False)
+
+    def note_elapsed(self) -> None:
+        """Tell the response the caller has how long it took, as the server's knows once closed (P11)."""
+        stand_in = self._stand_in_ref() if self._stand_in_ref is not None else None
+        if stand_in is not None and self.response is not None:
+            with suppress(RuntimeError):  # a response that came without a connection does not know
+                stand_in.elapsed = self.response.elapsed
+
+    def _stand_in(self, content_type: str, **body: Any) -> httpx2.Response:
+        original = self.response or httpx2.Response(200, request=self.http_request)
+        headers = original.headers.copy()
+        for name in _DESCRIBES_THE_WIRE:
+            headers.pop(name, None)
+        headers["content-type"] = content_type
+        if "content" in body:
+            headers["content-length"] = str(len(body["content"]))
+        return httpx2.Response(
+            original.status_code,
+            headers=headers,
+            request=original.request,
+            extensions=original.extensions,
+            history=original.history,
+            **body,
+        )
+
+    def _reply(self, response: httpx2.Response, *, stream: bool) -> AnyResponse:
+        kind: type[AnyResponse] = AsyncAPIResponse if self._is_async else APIResponse
+        client: Any = self._api._client if self._api is not None else self._client  # noqa: SLF001
+        if self.foreign_decoder() is not None:
+            client = _SSEClient(client)
+        return kind(
+            raw=response,
+            cast_to=self._request.cast_to,
+            client=client,
+            stream=stream,
+            stream_cls=self._request.stream_cls,
+            options=self._request.options,
+            retries_taken=self._api.retries_taken if self._api is not None else self._request.retries_taken,
+        )

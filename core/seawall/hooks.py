@@ -1,0 +1,198 @@
+"""The hook implementations of the enabled plugins, in their order, and how their answers combine."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pluggy
+
+from seawall.decisions import Amend, Answer, Cut, GiveUp, Reject, Retry, Stop, Wait
+from seawall.errors import ConfigError, PluginError
+
+_log = logging.getLogger("seawall.hooks")
+
+_ANSWERS: Final[Mapping[str, tuple[type[Any], ...]]] = {
+    "pre_request": (Reject, Answer, Wait, Amend),
+    "on_chunk": (Stop, Cut),
+    "on_error": (Retry, GiveUp),
+    "post_response": (),
+}
+"""What each hook may answer, once an `Offload` has become its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One hook implementation of one plugin, called with all arguments of its specification."""
+
+    plugin: str
+    is_required: bool
+    function: Callable[..., Any]
+    """Takes the arguments of the specification, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The implementations of each hook; immutable, so that one value serves every call of a client."""
+
+    pre_request: tuple[Implementation, ...] = ()
+    on_chunk: tuple[Implementation, ...] = ()
+    on_error: tuple[Implementation, ...] = ()
+    post_response: tuple[Implementation, ...] = ()
+    estimate_tokens: tuple[Implementation, ...] = ()
+    register_commands: tuple[Implementation, ...] = ()
+
+    @classmethod
+    def of(cls, manager: pluggy.PluginManager) -> "Hooks":
+        """Return what is registered with `manager`, which also settles `tryfirst` and `trylast`."""
+
+        def ordered(name: str) -> tuple[Implementation, ...]:
+            caller: pluggy.HookCaller = getattr(manager.hook, name)
+            names = caller.spec.argnames if caller.spec else ()
+            # pluggy calls the last one of this list first
+            return tuple(_bound(impl, names) for impl in reversed(caller.get_hookimpls()))
+
+        return cls(**{name: ordered(name) for name in cls.__slots__})
+
+    def without(self, plugin: str) -> "Hooks":
+        """Return the same hooks less those of one plugin."""
+        kept = {name: tuple(h for h in getattr(self, name) if h.plugin != plugin) for name in self.__slots__}
+        return Hooks(**kept)
+
+
+def _bound(impl: pluggy.HookImpl, names: tuple[str, ...]) -> Implementation:
+    function = impl.function
+    if tuple(impl.argnames) != names:
+        # an implementation may leave out arguments that it does not use
+        places = [names.index(name) for name in impl.argnames]
+        function = lambda *args, _call=impl.function: _call(*(args[place] for place in places))  # noqa: E731
+    required = bool(getattr(impl.plugin, "required", True))
+    return Implementation(impl.plugin_name, required, function)
+
+
+class CallHooks:
+    """The hooks as one call asks them: a plugin that is not required and raises is left out of this call."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self.on_chunk = hooks.on_chunk
+
+    def implementations(self, name: str) -> tuple[Implementation, ...]:
+        """Who is still asked for hook `name`, in order."""
+        implementations: tuple[Implementation, ...] = getattr(self._hooks, name)
+        return implementations
+
+    def ask(self, hook: Implementation, name: str, *args: object) -> Any:
+        """Ask one hook implementation."""
+        try:
+            return hook.function(*args)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own failure
+            self.isolate(hook, name, error)
+            return None
+
+    def checked(self, hook: Implementation, name: str, decision: Any) -> Any:
+        """Return a decision that may answer hook `name`; another one is a failure of its plugin."""
+        if decision is None or isinstance(decision, _ANSWERS[name]):
+            return decision
+        self.isolate(hook, name, TypeError(f"{type(decision).__name__} is no answer to {name}"))
+        return None
+
+    def isolate(self, hook: Implementation, name: str, error: Exception) -> None:
+        """Raise the `PluginError` for an exception of a hook, or leave out a plugin that is not required."""
+        if isinstance(error, PluginError | ConfigError):
+            raise error
+        if hook.is_required:
+            raise PluginError(hook.plugin, name, error) from error
+        _log.warning(
+            "plugin %r failed in %s (%s) and is left out for the rest of this call; it is not required",
+            hook.plugin,
+            name,
+            type(error).__name__,
+            exc_info=_log.isEnabledFor(logging.DEBUG),
+        )
+        self._hooks = self._hooks.without(hook.plugin)
+        self.on_chunk = self._hooks.on_chunk
+
+    def estimate(self, text: str, model: str) -> int:
+        """Tokens of `text` for `model`: the first answer of the hook, else a quarter of the characters."""
+        for hook in self._hooks.estimate_tokens:
+            count = self.ask(hook, "estimate_tokens", text, model)
+            if isinstance(count, int) and count >= 0:
+                return count
+            if count is not None:
+                self.isolate(hook, "estimate_tokens", ValueError(f"{count!r} is no number of tokens"))
+        return len(text) // 4
+
+
+@dataclass(slots=True)
+class Plan:
+    """What `pre_request` came to, for one attempt."""
+
+    reject: Exception | None = None
+    answer: Answer | None = None
+    wait: Wait | None = None
+    amend: Amend = field(default_factory=Amend)
+
+
+def combine_requests(decisions: Iterable[tuple[str, Any]]) -> Plan:
+    """Combine the answers of `pre_request`, given as pairs of plugin name and decision.
+
+    Raises:
+        ConfigError: Two `Amend`s contradict each other, and nothing stronger was decided.
+    """
+    plan = Plan()
+    amends: list[tuple[str, Amend]] = []
+    for plugin, decision in decisions:
+        match decision:
+            case None:
+                pass
+            case Reject(error):
+                plan.reject = error if plan.reject is None else plan.reject
+            case Answer():
+                plan.answer = plan.answer or decision
+            case Wait(seconds):
+                if plan.wait is None or seconds > plan.wait.seconds:
+                    plan.wait = decision
+            case Amend():
+                amends.append((plugin, decision))
+    if plan.reject is None and plan.answer is None:
+        plan.amend = _merged(amends)
+    return plan
+
+
+def _merged(amends: Iterable[tuple[str, Amend]]) -> Amend:
+    params, headers, rest = _Merge("params"), _Merge("headers"), _Merge("Amend")
+    for plugin, amend in amends:
+        params.add(plugin, amend.params)
+        headers.add(plugin, {name.lower(): value for name, value in amend.headers.items()})
+        own = {"stream": amend.stream, "timeout": amend.timeout}
+        rest.add(plugin, {name: value for name, value in own.items() if value is not None})
+    return Amend(params=params.values, headers=headers.values, **rest.values)
+
+
+class _Merge:
+    """Merges mappings; remembers who said what, to name both when they differ."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._who: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
+
+    def add(self, plugin: str, values: Mapping[str, Any]) -> None:
+        for key, value in values.items():
+            if key in self.values and self.values[key] != value:
+                # the values may be content, which belongs into no message
+                raise ConfigError(
+                    f"plugins {self._who[key]!r} and {plugin!r} set {self._what}[{key!r}] to different "
+                    f"values; take one of them out of `plugins`, or set them alike"
+                )
+            self.values[key] = value
+            self._who.setdefault(key, plugin)
+
+
+def combine_errors(decisions: Iterable[tuple[str, Any]]) -> Retry | GiveUp | None:
+    """Combine the answers of `on_error`: any `GiveUp` wins, else the longest `Retry`."""
+    said = [decision for _, decision in decisions]
+    give_up = next((decision for decision in said if isinstance(decision, GiveUp)), None)
+    retries = (decision for decision in said if isinstance(decision, Retry))
+    return give_up or max(retries, key=lambda retry: retry.delay, default=None)

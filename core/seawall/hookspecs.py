@@ -1,0 +1,70 @@
+"""The hooks: when they run, what they may answer and how the answers combine.
+
+A hook is a plain function: it decides, it does not act. It never sleeps, sends or awaits; what must touch a
+disk, a database or a network goes into `Offload`. Plugins run in the order in which they are enabled;
+`tryfirst` and `trylast` of `hookimpl` move a hook implementation to the front or the end of that order.
+"""
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from seawall.call import Call, Chunk, Outcome
+    from seawall.decisions import Amend, Answer, Cut, GiveUp, Offload, Reject, Retry, Stop, Wait
+
+hookspec = pluggy.HookspecMarker("seawall")
+hookimpl = pluggy.HookimplMarker("seawall")
+
+
+@hookspec
+def pre_request(call: "Call") -> "Reject | Answer | Wait | Amend | Offload | None":
+    """An attempt is about to be sent; asked before every attempt, and again after a `Wait`.
+
+    Must be idempotent within an attempt (`call.attempt`).
+
+    Combination: any `Reject` wins; then the first `Answer`; then the longest `Wait`; `Amend`s merge, and two
+    different values for one thing are a `ConfigError`.
+    """
+
+
+@hookspec
+def on_chunk(call: "Call", chunk: "Chunk") -> "Stop | Cut | None":
+    """An SSE event of an attempt arrived, pings included; the caller has not seen it yet.
+
+    Called for every event of every attempt, so keep it short: it may put into a bounded buffer and no more.
+
+    Combination: every hook sees every chunk; the first `Stop` or `Cut` wins.
+    """
+
+
+@hookspec
+def on_error(call: "Call", error: Exception) -> "Retry | GiveUp | Offload | None":
+    """An attempt failed; called once for it, before or after output began.
+
+    Combination: any `GiveUp` wins; otherwise the longest `Retry` delay applies; with no answer the error is
+    raised.
+    """
+
+
+@hookspec
+def post_response(call: "Call", outcome: "Outcome") -> "Offload | None":
+    """The call ended: completed, failed, stopped or abandoned; called exactly once, last.
+
+    Combination: all run, in the reverse order of `pre_request`, even if one raises.
+    """
+
+
+@hookspec(firstresult=True)
+def estimate_tokens(text: str, model: str) -> int | None:
+    """How many tokens `text` is for `model`; asked whenever a count is needed that the API has not given.
+
+    Combination: the first answer; without one, a quarter of the characters.
+    """
+
+
+@hookspec
+def register_commands(cli: "click.Group") -> None:
+    """The command line starts; add commands to it with `cli.add_command` or `@cli.command`."""

@@ -1,0 +1,124 @@
+"""The seam to the SDK: `protect` and the middleware it installs."""
+
+import logging
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import anthropic
+import httpx2
+from anthropic import APIRequest, AsyncCallNext, CallNext, Middleware, NotGiven
+
+from seawall.call import Call
+from seawall.drivers import AsyncBody, AsyncDriver, SyncBody, SyncDriver
+from seawall.engine import Engine
+from seawall.exchange import Exchange, is_beta, is_message_request, repaired
+from seawall.hooks import Hooks
+from seawall.registry import load
+
+_log = logging.getLogger("seawall.middleware")
+
+AnyClient = TypeVar("AnyClient", anthropic.Anthropic, anthropic.AsyncAnthropic)
+
+_LONG_TIMEOUT = httpx2.Timeout(600.0, connect=5.0, pool=600.5)
+"""The SDK's default in all that matters, yet not equal to it: a client with the default refuses a large call
+that does not stream with a `ValueError` before any middleware sees it (P2)."""
+
+
+class Protection(Middleware):
+    """Runs each `POST /v1/messages` of a client as a protected call; everything else passes untouched."""
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        client: anthropic.Anthropic | anthropic.AsyncAnthropic,
+        timeout: float | None = None,
+    ) -> None:
+        self._hooks = hooks
+        self._client = client
+        self._timeout = timeout
+
+    def handle(self, request: APIRequest, call_next: CallNext) -> Any:
+        """Run one call of a sync client."""
+        if not is_message_request(request):
+            return repaired(request, call_next(request))
+        engine, exchange = self._begin(request, is_async=False)
+        driver = SyncDriver(engine, exchange, call_next)
+        frames = driver.frames()
+        if request.stream and next(frames, None) is not None:
+            return exchange.streamed(SyncBody(driver, frames))
+        for _ in frames:
+            pass
+        return exchange.whole(driver.message) if driver.message is not None else exchange.as_received()
+
+    async def handle_async(self, request: APIRequest, call_next: AsyncCallNext) -> Any:
+        """Run one call of an async client."""
+        if not is_message_request(request):
+            return repaired(request, await call_next(request))
+        engine, exchange = self._begin(request, is_async=True)
+        driver = AsyncDriver(engine, exchange, call_next)
+        frames = driver.frames()
+        if request.stream and await anext(frames, None) is not None:
+            return exchange.streamed(AsyncBody(driver, frames))
+        async for _ in frames:
+            pass
+        return exchange.whole(driver.message) if driver.message is not None else exchange.as_received()
+
+    def _begin(self, request: APIRequest, *, is_async: bool) -> tuple[Engine, Exchange]:
+        if request.retries_taken:
+            _log.warning(
+                "the SDK retries a call that was retried already; leave max_retries at 0 on protected clients"
+            )
+        body = cast("Mapping[str, Any]", request.json)  # is_message_request has seen to it
+        call = Call(
+            id=uuid.uuid4().hex[:12],
+            params=body,
+            stream=request.stream,
+            beta=is_beta(request),
+            timeout=self._timeout
+            if isinstance(request.timeout, NotGiven)
+            else _read_timeout(request.timeout),
+        )
+        return Engine(call, self._hooks), Exchange(request, self._client, is_async=is_async)
+
+
+def protect(
+    client: AnyClient,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    plugins: Sequence[str | object] | None = None,
+) -> AnyClient:
+    """Return a client of the same type whose `messages` calls are protected; `client` itself stays as it is.
+
+    Args:
+        client: Any client of the SDK, sync or async. Its own middleware runs inside, once per attempt.
+        settings: Overrides of files and environment, in the shape of `seawall.toml`.
+        plugins: What runs instead of what is configured: names of installed plugins, instances of plugins, or
+            both.
+
+    Raises:
+        ConfigError: A setting is wrong; nothing has been sent.
+        TypeError: `client` is none of the SDK's.
+    """
+    if not hasattr(client, "with_options") or not hasattr(client, "middleware"):
+        raise TypeError(
+            f"protect() takes a client of the anthropic SDK from 2.12 on, not {type(client).__name__}"
+        )
+    hooks = load(settings, plugins)
+    others: list[Any] = [
+        middleware for middleware in client.middleware if not isinstance(middleware, Protection)
+    ]
+    is_default = client.timeout in (anthropic.DEFAULT_TIMEOUT, _LONG_TIMEOUT)
+    protection = Protection(hooks, client, None if is_default else _read_timeout(client.timeout))
+    return client.with_options(
+        middleware=[protection, *others],
+        max_retries=0,  # P6: one owner of retries
+        timeout=_LONG_TIMEOUT if is_default else client.timeout,
+    )
+
+
+def _read_timeout(timeout: float | httpx2.Timeout | None) -> float:
+    """Seconds without a byte that a timeout of the SDK allows; infinite where it sets no limit."""
+    seconds = timeout.read if isinstance(timeout, httpx2.Timeout) else timeout
+    return math.inf if seconds is None else seconds

@@ -1,0 +1,137 @@
+"""Puts the events of a further attempt behind what the caller has, so that it reads as one message. Sans-I/O.
+
+Rules: CONTINUATION.md, "Its answer, spliced".
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from seawall.assembly import Assembly, merged_usage
+from seawall.call import Attempt, Usage
+from seawall.frames import Event
+from seawall.seam import Seam
+
+_THINKING = ("thinking", "redacted_thinking")
+
+
+class Splice:
+    """Turns the events of one attempt into those that go on with `so_far`.
+
+    An event that passes unchanged is returned as the same object, so that its frame can pass byte for byte.
+
+    Args:
+        so_far: What was delivered before this attempt. The caller of `feed` adds to it each event that `feed`
+            yields, before it asks for the next.
+    """
+
+    def __init__(self, so_far: Assembly) -> None:
+        self._so_far = so_far
+        self._seam = Seam(so_far.text())
+        self._is_first = so_far.started
+        """No block has come that goes on with the message; thinking does not."""
+        self._goes_on = so_far.open is not None
+        """A text block was open when the message broke."""
+        self._dropped: int | None = None
+        """The attempt's index of a thinking block that is left out."""
+        self._joining: int | None = None
+        """The attempt's index of the block whose text the seam sees."""
+        self._held_start: Event | None = None
+        """The start of that block if it is a new one, until there is something in it."""
+
+    def feed(self, event: Event) -> Iterator[Event]:
+        """Return what is delivered for one event of the attempt.
+
+        Raises:
+            seam.Diverged: The attempt wrote a different answer.
+        """
+        match event.get("type"):
+            case "message_start":
+                if self._so_far.head is None:
+                    yield event
+            case "content_block_start":
+                yield from self._start(event)
+            case "content_block_delta" | "content_block_stop" if event["index"] == self._dropped:
+                pass
+            case "content_block_delta":
+                yield from self._delta(event)
+            case "content_block_stop":
+                yield from self._stop(event)
+            case "message_delta":
+                yield from self._close()
+                yield event
+            case _:
+                yield event
+
+    def _start(self, event: Event) -> Iterator[Event]:
+        kind = event["content_block"].get("type")
+        if kind in _THINKING and self._is_first and self._so_far.ends_in_text:
+            # the delivered order stays: thinking, then text
+            self._dropped = event["index"]
+            return
+        joins = kind == "text" and self._is_first
+        if not (joins and self._goes_on):
+            yield from self._close()
+        if joins:
+            self._joining = event["index"]
+            self._held_start = None if self._goes_on else event
+        else:
+            yield self._moved(event)
+        self._is_first = self._is_first and kind in _THINKING
+
+    def _delta(self, event: Event) -> Iterator[Event]:
+        delta = event["delta"]
+        if event["index"] == self._joining:
+            if delta.get("type") == "text_delta":
+                text = self._seam.feed(delta["text"])
+                if not text:
+                    return
+                if text != delta["text"]:
+                    event = {**event, "delta": {**delta, "text": text}}
+            yield from self._release()
+        yield self._moved(event)
+
+    def _stop(self, event: Event) -> Iterator[Event]:
+        if event["index"] == self._joining:
+            self._joining = None
+            if rest := self._seam.flush():
+                yield from self._release()
+                delta = {"type": "text_delta", "text": rest}
+                yield self._moved({"type": "content_block_delta", "index": event["index"], "delta": delta})
+            if self._held_start is not None:
+                # the continuation had nothing to add: no empty block for it
+                return
+        yield self._moved(event)
+
+    def _release(self) -> Iterator[Event]:
+        """The start of the new block, if it is still held."""
+        if self._held_start is not None:
+            yield self._moved(self._held_start)
+            self._held_start = None
+
+    def _close(self) -> Iterator[Event]:
+        """Close the block that is open, if there is one."""
+        index = self._joining if self._joining is not None else len(self._so_far.whole)
+        if self._joining is not None or self._so_far.open is not None:
+            yield from self._stop({"type": "content_block_stop", "index": index})
+
+    def _moved(self, event: Event) -> Event:
+        """The event with the index of the block that is next, or open."""
+        index = len(self._so_far.whole)
+        return event if event["index"] == index else {**event, "index": index}
+
+
+def summed(event: Event, so_far: Assembly, attempts: Sequence[Attempt]) -> Event:
+    """Return a `message_delta` whose usage is the sum over `attempts`, the last of which it ends.
+
+    `usage.iterations` lists the attempts in the shape the API uses for its own fallbacks.
+    """
+    paid = [attempt for attempt in attempts if any(attempt.usage.counts().values())]
+    if len(paid) < 2:  # noqa: PLR2004 - nothing to sum
+        return event
+    total = sum((attempt.usage for attempt in paid), Usage())
+    iterations = [
+        {"type": "message", "model": a.model, **a.usage.counts(), "cache_creation": None} for a in paid
+    ]
+    usage = merged_usage((so_far.head or {}).get("usage") or {}, event.get("usage") or {})
+    summed_usage: dict[str, Any] = {**usage, **total.counts(), "iterations": iterations}
+    return {**event, "usage": summed_usage}

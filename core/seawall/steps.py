@@ -1,0 +1,77 @@
+"""What the engine asks of a driver, and what it hears back.
+
+Bytes, too, are a step: deliver them to the caller.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+
+class Signal(Enum):
+    """Steps without arguments."""
+
+    READ = "read"
+    """Read on in the body of the current response. Heard back: bytes, `None` at its end, or the error."""
+    OPENED = "opened"
+    """The caller, who streams, may have its response now; the rest happens while it reads."""
+    CLOSE = "close"
+    """Close the current response, if there is one."""
+
+
+READ: Final = Signal.READ
+OPENED: Final = Signal.OPENED
+CLOSE: Final = Signal.CLOSE
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait; nothing is heard back."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Call `work` where blocking is allowed. Heard back: what it returns, or the exception it raises."""
+
+    work: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send one HTTP request. Heard back: `Accepted`, or the error."""
+
+    params: Mapping[str, Any]
+    stream: bool
+    retries: int
+    """How many attempts went before."""
+    timeout: float | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A success status came."""
+
+    response: Any
+    """The `httpx2.Response`; the engine hands it on to `wire_errors` and looks no further."""
+    status: int
+    request_id: str | None
+    body: bytes | None
+    """The whole body; `None` when it is a stream that is yet to be read."""
+    is_foreign: bool = False
+    """Another middleware answered with a value of its own; there is nothing to check in it."""
+
+
+Step = bytes | Signal | Sleep | Work | Send
+
+
+class Abandoned(BaseException):
+    """Thrown into the engine by its driver: the caller closed, dropped, interrupted or cancelled the call."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__()
+        self.cause = cause
+        """What the caller will see: `KeyboardInterrupt`, a cancellation, `GeneratorExit` for a close."""

@@ -1,0 +1,131 @@
+"""Failures of the wire as errors of the SDK: what a caller of the SDK already catches.
+
+A stream that breaks raises raw `httpx2` and JSON errors in the bare SDK, an `error` event a plain
+`APIStatusError` with status 200, and a stream that just ends raises nothing at all (SDK.md, section 5). Here
+each becomes its class.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+from anthropic import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError
+from anthropic._error_classes import make_status_error
+from anthropic.types import Message
+from anthropic.types.beta import BetaMessage
+
+from seawall.call import Usage
+from seawall.errors import SeawallError
+
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""https://platform.claude.com/docs/en/api/errors; types may grow, and one not listed here keeps the status of
+the stream."""
+
+
+class TruncatedStreamError(SeawallError, APIConnectionError):
+    """The stream ended before the message did: no `stop_reason` came."""
+
+    def __init__(self, response: httpx2.Response, *, events: int, rest: bytes = b"") -> None:
+        kind = response.headers.get("content-type", "nothing declared").partition(";")[0]
+        tail = f" and {len(rest)} bytes of an event that is not whole" if rest else ""
+        APIConnectionError.__init__(
+            self,
+            message=f"The stream ended without a stop_reason after {events} events{tail} ({kind}).",
+            request=response.request,
+        )
+
+
+class StreamCutError(SeawallError, APIConnectionError):
+    """A plugin cut the connection of an attempt, such as one that stalls."""
+
+    def __init__(self, response: httpx2.Response, *, plugin: str, reason: str) -> None:
+        message = f"plugin {plugin!r} cut the connection: {reason}"
+        APIConnectionError.__init__(self, message=message, request=response.request)
+        self.plugin = plugin
+        self.reason = reason
+
+
+class ContinuationMismatchError(SeawallError, APIConnectionError):
+    """Asked to go on with a broken message, the model wrote a different one; they were not mixed."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        APIConnectionError.__init__(
+            self,
+            message="The model began a different answer when asked to go on with the interrupted one.",
+            request=response.request,
+        )
+
+
+def malformed_frame(response: httpx2.Response, error: Exception) -> APIConnectionError:
+    """A frame that is no JSON object in UTF-8, or lacks what its type has; its content is not told."""
+    failure = APIConnectionError(message="The stream held a malformed event.", request=response.request)
+    failure.__cause__ = error
+    return failure
+
+
+def malformed_body(response: httpx2.Response) -> APIResponseValidationError:
+    """A 200 whose body is no JSON object, such as the page of a proxy."""
+    kind = response.headers.get("content-type", "no content type")
+    return APIResponseValidationError(
+        response, body=None, message=f"The answer (HTTP {response.status_code}, {kind}) is not a JSON object."
+    )
+
+
+def error_event(response: httpx2.Response, body: Mapping[str, Any]) -> APIStatusError:
+    """The SDK's error for an `error` event inside a stream: the class of its `error.type`.
+
+    It carries the status which that type has over HTTP; a `retry-after` of the 200 around it is not its own.
+    """
+    error = body.get("error")
+    kind = error.get("type") if isinstance(error, Mapping) else None
+    headers = response.headers.copy()
+    for name in ("retry-after", "retry-after-ms", "x-should-retry", "content-length", "content-encoding"):
+        headers.pop(name, None)
+    status = _STATUS_OF_TYPE.get(str(kind), response.status_code)
+    stand_in = httpx2.Response(status, headers=headers, request=response.request)
+    return make_status_error(f"In the stream: {dict(body)}", body=body, response=stand_in)
+
+
+def status_error(response: httpx2.Response) -> APIStatusError:
+    """The SDK's error for a response that was read and is no success."""
+    text = response.text.strip()
+    try:
+        body: object = response.json()
+    except ValueError:
+        return make_status_error(text or f"Error code: {response.status_code}", body=text, response=response)
+    return make_status_error(f"Error code: {response.status_code} - {body}", body=body, response=response)
+
+
+def transport_error(error: Exception, request: httpx2.Request) -> APIConnectionError:
+    """The SDK's error for an exception of the HTTP library while a body was read."""
+    if isinstance(error, httpx2.TimeoutException):
+        failure: APIConnectionError = APITimeoutError(request=request)
+        failure.add_note("Seawall: no byte arrived within the read timeout.")
+    else:
+        failure = APIConnectionError(
+            message=f"The connection broke: {error or type(error).__name__}", request=request
+        )
+    failure.__cause__ = error
+    return failure
+
+
+def hang_partial(
+    error: BaseException, message: Mapping[str, Any] | None, usage: Usage, *, beta: bool
+) -> None:
+    """Set `partial_message` (a `Message`, or `None`) and `usage` on an error."""
+    kind = BetaMessage if beta else Message
+    vars(error).update(
+        partial_message=kind.construct(**message) if message is not None else None, usage=usage
+    )

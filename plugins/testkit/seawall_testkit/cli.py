@@ -1,0 +1,112 @@
+"""The commands `seawall simulate` and `seawall demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from seawall_testkit.continuation import Misbehaviour
+from seawall_testkit.faults import KINDS, Fault
+
+if TYPE_CHECKING:
+    from seawall_testkit.journal import Received
+
+_INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
+
+
+class _FaultText(click.ParamType[Fault]):
+    name = "fault"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fault:
+        try:
+            return value if isinstance(value, Fault) else Fault.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command(
+    epilog=f"Faults are KIND[@ATTEMPT[xTIMES]][:VALUE][,NAME=VALUE]... of the kinds {', '.join(KINDS)}."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="Port on 127.0.0.1; 0 takes a free one."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of texts and ids.")
+@click.option("--tokens", type=click.IntRange(1), default=400, show_default=True, help="Length of an answer.")
+@click.option(
+    "--tokens-per-second", type=click.FloatRange(0, min_open=True), help="As fast as possible if not given."
+)
+@click.option(
+    "--fault", "faults", type=_FaultText(), multiple=True, help="For example reset@1:5; may be repeated."
+)
+@click.option(
+    "--misbehaviour", type=click.Choice([m.value for m in Misbehaviour]), default="exact", show_default=True
+)
+@click.option("--rpm", type=click.IntRange(1), help="Requests per minute and model class.")
+@click.option("--itpm", type=click.IntRange(1), help="Input tokens per minute and model class.")
+@click.option("--otpm", type=click.IntRange(1), help="Output tokens per minute and model class.")
+def simulate(
+    *,
+    port: int,
+    seed: int,
+    tokens: int,
+    tokens_per_second: float | None,
+    faults: tuple[Fault, ...],
+    misbehaviour: str,
+    rpm: int | None,
+    itpm: int | None,
+    otpm: int | None,
+) -> None:
+    """Serve a simulated Messages API on this machine, until Ctrl-C."""
+    from seawall_testkit.limits import Limits
+    from seawall_testkit.simulator import Simulator
+
+    simulator = Simulator(
+        port=port,
+        seed=seed,
+        answer_tokens=tokens,
+        tokens_per_second=tokens_per_second,
+        faults=faults,
+        misbehaviour=misbehaviour,
+        limits=Limits(rpm, itpm, otpm) if rpm or itpm or otpm else None,
+        observer=lambda received: click.echo(summary(received)),
+    )
+
+    def announce() -> None:
+        click.echo(
+            f"Simulated Messages API at {simulator.base_url} (Ctrl-C ends it). Point a client at it with"
+        )
+        click.echo(f"  ANTHROPIC_BASE_URL={simulator.base_url} ANTHROPIC_API_KEY=test")
+
+    try:
+        simulator.serve_forever(announce)
+    except OSError as error:
+        raise click.ClickException(f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}") from None
+    except KeyboardInterrupt:
+        click.echo("ended")
+        raise click.exceptions.Exit(_INTERRUPTED) from None
+
+
+def summary(received: Received) -> str:
+    """One line about a request that was answered."""
+    parts = [received.method, received.path, str(received.status or "-")]
+    if received.conversation:
+        parts += [received.conversation[:8], f"attempt {received.attempt}", received.way]
+        parts += [f"{received.events_sent} events"] if received.stream else []
+        parts += [f"{received.output_tokens} tokens"]
+    return " ".join([*parts, received.ended])
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File for the answer.")
+@click.pass_context
+def demo(ctx: click.Context, output: Path | None) -> None:
+    """Watch the same long call with and without protection, through a broken network.
+
+    Needs no key and no network: the Messages API is simulated on this machine.
+    """
+    from seawall_testkit.demo import show
+
+    ctx.exit(0 if show(output) else 1)

@@ -1,0 +1,82 @@
+"""Everything a simulator is told, as immutable values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from seawall_testkit.continuation import Misbehaviour
+
+if TYPE_CHECKING:
+    from seawall_testkit.faults import Fault
+    from seawall_testkit.limits import Limits
+
+OtpmMode = Literal["actual", "reserve_max_tokens"]
+"""Output tokens are charged as they are generated, or `max_tokens` at the start and adjusted at the end."""
+
+AnswerFunction = Callable[[dict[str, Any]], list[dict[str, Any]]]
+"""From a request's body, without a continuation at its end, to the content blocks of the whole answer."""
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What the API's documentation leaves open."""
+
+    rejected_requests_cost: bool = False
+    """A request that the rate limit rejects takes from the requests bucket all the same."""
+    overrun_cuts_stream: bool = False
+    """A stream that empties the output bucket ends in a `rate_limit_error`; else only new requests wait."""
+    retry_after_on_429: bool = True
+    """A 429 carries `retry-after`, unless a fault says otherwise."""
+    retry_after_on_529: bool = False
+    """A 529 carries `retry-after: 1`, unless a fault says otherwise."""
+    bill_dropped_streams: bool = False
+    """The answer of a client that went away is billed to its end; otherwise as far as it was generated."""
+    html_413: bool = False
+    """A 413 is an HTML page as a proxy in front of the API would send it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The arguments of `Simulator`; they are explained there."""
+
+    faults: tuple[Fault, ...] = ()
+    seed: int = 0
+    answer_tokens: int = 400
+    tokens_per_event: int = 4
+    tokens_per_second: float | None = None
+    ping_interval: float | None = None
+    misbehaviour: Misbehaviour = Misbehaviour.EXACT
+    repeat_words: int = 6
+    limits: Limits | None = None
+    otpm_mode: OtpmMode = "actual"
+    answer: AnswerFunction | str | None = None
+    unknown_events: bool = False
+    padding: bool = True
+    switches: Switches = Switches()
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        for name in ("answer_tokens", "tokens_per_event"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}")
+        for name in ("tokens_per_second", "ping_interval"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0 or None, not {value!r}")
+        if self.otpm_mode not in {"actual", "reserve_max_tokens"}:
+            raise ValueError(f"otpm_mode must be 'actual' or 'reserve_max_tokens', not {self.otpm_mode!r}")
+
+
+def misbehaviour_named(name: Misbehaviour | str) -> Misbehaviour:
+    """The misbehaviour of that name.
+
+    Raises:
+        ValueError: there is none; the message lists them.
+    """
+    names = [member.value for member in Misbehaviour]
+    if name not in names:
+        raise ValueError(f"unknown misbehaviour {str(name)!r}; valid are {', '.join(names)}")
+    return Misbehaviour(name)

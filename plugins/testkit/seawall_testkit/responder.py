@@ -1,0 +1,95 @@
+"""Routes requests to endpoints."""
+
+from __future__ import annotations
+
+import random
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from seawall_testkit import models
+from seawall_testkit.conversation import count_input_tokens
+from seawall_testkit.errors import RequestError
+from seawall_testkit.exchange import Exchange, json_object
+from seawall_testkit.ids import new_id
+from seawall_testkit.messages import Messages
+from seawall_testkit.validation import check_count_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seawall_testkit.journal import Entry, Journal
+    from seawall_testkit.options import Options
+    from seawall_testkit.wire import Request, Wire
+
+_MESSAGES = "/v1/messages"
+_COUNT = "/v1/messages/count_tokens"
+_MODELS = "/v1/models"
+
+
+class Responder:
+    """Answers every request; belongs to the server's thread.
+
+    Args:
+        refuse_connections: closes the listener for so many seconds.
+    """
+
+    def __init__(
+        self, options: Options, journal: Journal, refuse_connections: Callable[[float], None]
+    ) -> None:
+        self._messages = Messages(options, journal, refuse_connections)
+        self._html_413 = options.switches.html_413
+        self._rng = random.Random(f"{options.seed} request ids")  # noqa: S311 - repeatable
+
+    async def respond(self, wire: Wire, request: Request, entry: Entry) -> None:
+        """Answers one request, and enters how it ended."""
+        exchange = Exchange(wire, request, entry, new_id("req_", self._rng))
+        try:
+            await self._route(exchange)
+        except RequestError as error:
+            await exchange.error(
+                error, as_page=self._html_413 and error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            )
+
+    async def _route(self, exchange: Exchange) -> None:
+        request = exchange.request
+        if not {"x-api-key", "authorization"} & set(request.headers):
+            raise RequestError(401, "x-api-key header is required")
+        if request.path in {_MESSAGES, _COUNT}:
+            _check_method(request, "POST")
+            if request.is_too_large:
+                raise RequestError(413)
+            body = json_object(request.body)
+            exchange.entry.update(body=body)
+            if request.path == _MESSAGES:
+                await self._messages.answer(exchange, body)
+            else:
+                check_count_request(body)
+                await exchange.json({"input_tokens": count_input_tokens(body)})
+        elif request.path == _MODELS:
+            _check_method(request, "GET")
+            await exchange.json(_listing())
+        elif request.path.startswith(_MODELS + "/"):
+            _check_method(request, "GET")
+            await exchange.json(_model(request.path.removeprefix(_MODELS + "/")))
+        else:
+            raise RequestError(404, "Not Found")
+
+
+def _check_method(request: Request, method: str) -> None:
+    if request.method != method:
+        raise RequestError(405, "Method Not Allowed", headers={"allow": method})
+
+
+def _model(model: str) -> dict[str, Any]:
+    if model not in models.CATALOGUE:
+        raise RequestError(404, f"model: {model}")
+    return models.model_info(model)
+
+
+def _listing() -> dict[str, Any]:
+    return {
+        "data": [models.model_info(model) for model in models.CATALOGUE],
+        "has_more": False,
+        "first_id": models.CATALOGUE[0],
+        "last_id": models.CATALOGUE[-1],
+    }

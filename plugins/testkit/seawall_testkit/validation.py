@@ -1,0 +1,188 @@
+"""Which requests the API refuses with 400; stricter than the API where its documentation is silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from seawall_testkit import models
+from seawall_testkit.conversation import blocks_of
+from seawall_testkit.errors import PREFILL_REFUSED, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SAMPLING_REMOVED = "2026-10-21"
+"""The anthropic-version since which sampling parameters are refused."""
+_LEAST_BUDGET = 1024
+
+
+def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
+    """Refuses what `POST /v1/messages` refuses.
+
+    Raises:
+        RequestError: 400, or 404 for an unknown model.
+    """
+    _check_required(body, ("model", "max_tokens", "messages"))
+    _check_model(body["model"])
+    _check_max_tokens(body["max_tokens"], body["model"])
+    check_messages(body["messages"])
+    _check_thinking(body)
+    _check_last_message(body)
+    _check_tools(body)
+    _check_sequences(body.get("stop_sequences"))
+    for name in ("temperature", "top_p", "top_k"):
+        if name in body and api_version >= _SAMPLING_REMOVED:
+            _refuse(f"{name}: sampling parameters are not supported in this API version")
+
+
+def check_count_request(body: Mapping[str, Any]) -> None:
+    """Refuses what `POST /v1/messages/count_tokens` refuses.
+
+    Raises:
+        RequestError: 400, or 404 for an unknown model.
+    """
+    _check_required(body, ("model", "messages"))
+    _check_model(body["model"])
+    check_messages(body["messages"])
+    if "max_tokens" in body:
+        _refuse("max_tokens: Extra inputs are not permitted")
+
+
+def check_messages(messages: object) -> None:
+    """Roles, non-empty content, and tool results right after their tool use.
+
+    Raises:
+        RequestError: 400.
+    """
+    if not isinstance(messages, list) or not messages:
+        _refuse("messages: at least one message is required")
+    asked: set[str] = set()
+    for position, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant"}:
+            _refuse(f"messages.{position}.role: Input should be 'user' or 'assistant'")
+        if position == 0 and message["role"] != "user":
+            _refuse('messages: first message must use the "user" role')
+        _check_content(position, message.get("content"))
+        blocks = blocks_of(message["content"])
+        results = {str(block.get("tool_use_id")) for block in blocks if block["type"] == "tool_result"}
+        if asked - results:
+            _refuse(
+                f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks "
+                f"immediately after: {', '.join(sorted(asked - results))}"
+            )
+        if results - asked:
+            _refuse(
+                f"messages.{position}: unexpected `tool_use_id` found: {', '.join(sorted(results - asked))}"
+            )
+        asked = {str(block.get("id")) for block in blocks if block["type"] == "tool_use"}
+
+
+def _check_content(position: int, content: object) -> None:
+    if isinstance(content, str):
+        if not content:
+            _refuse(f"messages.{position}: content must be non-empty")
+        return
+    if not isinstance(content, list) or not content:
+        _refuse(f"messages.{position}.content: Input should be a valid string or a non-empty list")
+    for index, block in enumerate(content):
+        where = f"messages.{position}.content.{index}"
+        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+            _refuse(f"{where}.type: Field required")
+        if block["type"] == "text" and not isinstance(block.get("text"), str):
+            _refuse(f"{where}.text: Field required")
+        if block["type"] == "text" and not block["text"].strip():
+            _refuse("messages: text content blocks must be non-empty")
+
+
+def _check_required(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in body:
+            _refuse(f"{name}: Field required")
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, str):
+        _refuse("model: Input should be a valid string")
+    elif not model.startswith("claude-"):
+        raise RequestError(404, f"model: {model}")
+
+
+def _check_max_tokens(max_tokens: object, model: str) -> None:
+    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 0:
+        _refuse("max_tokens: Input should be an integer greater than or equal to 0")
+        return
+    most = models.max_output(model)
+    if most is not None and max_tokens > most:
+        _refuse(
+            f"max_tokens: {max_tokens} > {most}, which is the maximum allowed number of output "
+            f"tokens for {model}"
+        )
+
+
+def _check_last_message(body: Mapping[str, Any]) -> None:
+    last = body["messages"][-1]
+    if last["role"] != "assistant":
+        return
+    if not models.accepts_prefill(body["model"]):
+        _refuse(PREFILL_REFUSED)
+    block = blocks_of(last["content"])[-1]
+    if block["type"] == "tool_use":
+        _refuse("messages: the final assistant turn must not end in tool_use")
+    if block["type"] == "text" and block["text"] != block["text"].rstrip():
+        _refuse("messages: final assistant content cannot end with trailing whitespace")
+    if (body.get("thinking") or {}).get("type") in {"enabled", "adaptive"}:
+        _refuse("messages: the final assistant message cannot be prefilled when thinking is enabled")
+
+
+def _check_thinking(body: Mapping[str, Any]) -> None:
+    thinking = body.get("thinking")
+    if thinking is None:
+        return
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    if kind not in models.thinking_types(body["model"]):
+        _refuse(f"thinking.type: {kind!r} is not supported by {body['model']}")
+    if kind != "enabled":
+        return
+    budget = thinking.get("budget_tokens")
+    if not isinstance(budget, int) or budget < _LEAST_BUDGET:
+        _refuse(f"thinking.enabled.budget_tokens: Input should be greater than or equal to {_LEAST_BUDGET}")
+    elif budget >= body["max_tokens"]:
+        _refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")
+
+
+def _check_tools(body: Mapping[str, Any]) -> None:
+    choice = body.get("tool_choice")
+    tools = body.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) and tool.get("name") for tool in tools):
+        _refuse("tools: each tool needs a name")
+    if choice is None:
+        return
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if kind not in {"auto", "any", "tool", "none"}:
+        _refuse("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
+    if kind in {"any", "tool"}:
+        _check_forced_tool(choice, tools, body)
+
+
+def _check_forced_tool(choice: Mapping[str, Any], tools: list[Any], body: Mapping[str, Any]) -> None:
+    if not tools:
+        _refuse("tool_choice: may only be specified while providing tools")
+    if choice["type"] == "tool" and choice.get("name") not in {tool["name"] for tool in tools}:
+        _refuse(f"tool_choice.name: tool {choice.get('name')!r} not found in provided tools")
+    if not models.accepts_forced_tools(body["model"]):
+        _refuse(f"tool_choice: {choice['type']!r} is not supported by {body['model']}")
+    if (body.get("thinking") or {}).get("type") in {"enabled", "adaptive"}:
+        _refuse("Thinking may not be enabled when tool_choice forces tool use.")
+
+
+def _check_sequences(sequences: object) -> None:
+    if sequences is None:
+        return
+    if not isinstance(sequences, list) or not all(
+        isinstance(item, str) and item.strip() for item in sequences
+    ):
+        _refuse("stop_sequences: each stop sequence must contain non-whitespace")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise RequestError(400, message)

@@ -1,0 +1,320 @@
+"""The command line: what it lists, and that whatever a user can cause ends in one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from seawall.cli import cli, main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCRIPT = Path(sys.executable).with_name("seawall")
+
+WRONG = {
+    "unknown table": ("[bakoff]\nbase = 1", "unknown setting 'bakoff'; did you mean 'backoff'?"),
+    "unknown key": ("[backoff]\nbse = 1", "unknown setting 'backoff.bse'; did you mean 'base'?"),
+    "wrong value": ("[backoff]\nbase = 0", "backoff.base = 0: input should be greater than 0"),
+    "unknown plugin": (
+        "plugins = ['bakoff']",
+        "plugins: no plugin 'bakoff' is installed; did you mean 'backoff'?",
+    ),
+    "plugin twice": ("plugins = ['files', 'files']", "plugins: 'files' is there twice"),
+    "no table": ("backoff = 3", "backoff = 3: a table is expected"),
+    "no TOML": ("[\n", "cannot be read as TOML: "),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory and no variables of ours."""
+    for variable in list(os.environ):
+        if variable.upper().startswith("SEAWALL_"):
+            monkeypatch.delenv(variable)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """Take back the commands that plugins of a test added, and what `--verbose` set."""
+    commands, logger = dict(cli.commands), logging.getLogger("seawall")
+    level, handlers = logger.level, list(logging.root.handlers)
+    yield
+    cli.commands = commands
+    logger.setLevel(level)
+    logging.root.handlers[:] = handlers
+
+
+@pytest.fixture
+def add_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Path) -> Callable[[str], None]:
+    """Installs a plugin `mine` whose `register_commands` has the given body, and enables it."""
+
+    def add(body: str, head: str = "") -> None:
+        site = tmp_path / "site"
+        info = site / "mine_dist-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine-dist\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[seawall]\nmine = mine_mod:Mine\n")
+        (site / "mine_mod.py").write_text(
+            "import signal\nfrom seawall import ConfigError, RequestRejectedError, hookimpl\n"
+            f"class Mine:\n  {head}\n  @hookimpl\n  def register_commands(self, cli):\n    {body}\n"
+        )
+        (here / "seawall.toml").write_text('plugins = ["backoff", "mine"]')
+        monkeypatch.syspath_prepend(site)
+        monkeypatch.setenv("PYTHONPATH", str(site))
+
+    yield add
+    sys.modules.pop("mine_mod", None)
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Run a command in this process: exit code, stdout, stderr."""
+    result = CliRunner().invoke(_Main(), arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+class _Main:
+    """`main` in the shape `CliRunner` calls."""
+
+    name = "seawall"
+
+    def main(self, args: list[str] | None = None, **_: Any) -> None:
+        main(list(args or ()))
+
+
+def script(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.run([SCRIPT, *arguments], text=True, timeout=60, check=False, **options)
+
+
+# -- what it says
+
+
+def test_plugins_lists_what_is_installed_and_what_runs(here: Path) -> None:
+    (here / "seawall.toml").write_text('plugins = ["files", "backoff"]')
+    code, out, err = run("plugins")
+    number = version("seawall-core")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "plugin     version  distribution       runs",
+        f"streaming  {number}    seawall-streaming  no",
+        f"backoff    {number}    seawall-backoff    yes, number 2",
+        f"tokens     {number}    seawall-tokens     no",
+        f"progress   {number}    seawall-progress   no",
+        f"files      {number}    seawall-files      yes, number 1",
+        f"testkit    {number}    seawall-testkit    commands only",
+    ]
+
+
+def test_without_a_configuration_the_five_run_in_order() -> None:
+    _, out, _ = run("plugins")
+    assert [line.split()[-1] for line in out.splitlines()[1:6]] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_plugin_of_somebody_else_is_listed(add_plugin: Callable[[str], None]) -> None:
+    add_plugin("pass")
+    code, out, _ = run("plugins")
+    assert code == 0
+    assert out.splitlines()[-1].split() == ["mine", "1.0", "mine-dist", "yes,", "number", "2"]
+
+
+def test_a_plugin_of_somebody_else_that_is_not_enabled_does_nothing(
+    add_plugin: Callable[[str], None], here: Path
+) -> None:
+    add_plugin("pass")
+    (here / "seawall.toml").unlink()
+    assert run("plugins")[1].splitlines()[-1].split() == ["mine", "1.0", "mine-dist", "no"]
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_lists_the_commands_of_the_core_and_of_plugins(flag: str) -> None:
+    code, out, err = run(flag)
+    assert (code, err) == (0, "")
+    commands = out.partition("Commands:")[2].split()
+    assert {"plugins", "run", "simulate"} <= set(commands)
+
+
+def test_the_commands_of_first_party_plugins_are_there_when_these_are_not_enabled(here: Path) -> None:
+    (here / "seawall.toml").write_text("plugins = []")
+    assert run("simulate", "--help")[0] == 0
+
+
+def test_a_command_of_an_enabled_plugin_is_there(add_plugin: Callable[[str], None]) -> None:
+    add_plugin("cli.command('mine')(lambda: print('mine ran'))")
+    assert run("mine")[:2] == (0, "mine ran\n")
+    assert "mine" in run("--help")[1]
+
+
+def test_a_command_of_a_plugin_that_is_not_enabled_is_not_there(
+    add_plugin: Callable[[str], None], here: Path
+) -> None:
+    add_plugin("cli.command('mine')(lambda: print('mine ran'))")
+    (here / "seawall.toml").write_text('plugins = ["backoff"]')
+    assert run("mine")[0] == 2
+
+
+def test_version_is_that_of_the_core() -> None:
+    assert run("--version") == (0, f"seawall, version {version('seawall-core')}\n", "")
+
+
+def test_verbose_shows_what_calls_do(
+    add_plugin: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_plugin("cli.command('mine')(lambda: __import__('logging').getLogger('seawall.x').info('hello'))")
+    monkeypatch.setattr(logging.root, "handlers", [])  # those of pytest, in whose place a program has none
+    assert run("mine") == (0, "", "")
+    assert run("-v", "mine") == (0, "", "hello\n")
+
+
+def test_the_script_is_the_same_program() -> None:
+    done = script("plugins")
+    assert (done.returncode, done.stdout, done.stderr) == run("plugins")
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [("plugin", " Did you mean 'plugins'?"), ("qqq", ""), ("simulat", " Did you mean 'simulate'?")],
+)
+def test_an_unknown_command_exits_2_and_names_the_nearest(command: str, hint: str) -> None:
+    code, out, err = run(command)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == f"Error: No such command '{command}'.{hint}"
+
+
+def test_an_unknown_option_exits_2() -> None:
+    code, _, err = run("plugins", "--al")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("Error: No such option")
+
+
+def test_no_command_shows_the_help_and_exits_2() -> None:
+    code, _, err = run()
+    assert code == 2
+    assert err.startswith("Usage: seawall")
+
+
+@pytest.mark.parametrize("command", ["plugins", "run", "simulate", "--help", "qqq"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_broken_configuration_exits_2_with_one_line(command: str, wrong: str, here: Path) -> None:
+    text, expected = WRONG[wrong]
+    (here / "seawall.toml").write_text(text)
+    code, out, err = run(command)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"seawall: {here / 'seawall.toml'}: {expected}")
+    assert err.count("\n") == 1
+
+
+def test_a_broken_configuration_prints_no_traceback_in_a_real_process(here: Path) -> None:
+    (here / "seawall.toml").write_text("backoff = 3")
+    done = script("plugins")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"seawall: {here / 'seawall.toml'}: backoff = 3: a table is expected\n"
+
+
+def test_a_broken_variable_exits_2_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAWALL_BACKOFF", "garbage")
+    expected = (
+        "seawall: variable SEAWALL_BACKOFF: backoff = 'garbage': a table is expected, as JSON: {\"key\": 1}\n"
+    )
+    assert run("plugins") == (2, "", expected)
+
+
+def test_version_needs_no_configuration(here: Path) -> None:
+    (here / "seawall.toml").write_text("[")
+    assert run("--version")[0] == 0
+
+
+def test_a_plugin_that_cannot_be_imported_exits_2_with_one_line(
+    add_plugin: Callable[..., None], tmp_path: Path
+) -> None:
+    add_plugin("pass")
+    (tmp_path / "site" / "mine_mod.py").write_text("raise RuntimeError('one\\ntwo')")
+    expected = "seawall: plugin 'mine' of distribution 'mine-dist' cannot be loaded: RuntimeError: one two\n"
+    assert run("plugins") == (2, "", expected)
+
+
+def test_a_plugin_that_fails_to_add_its_commands_exits_1_with_one_line(
+    add_plugin: Callable[[str], None],
+) -> None:
+    add_plugin("1 / 0")
+    code, out, err = run("--help")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(
+        "seawall: plugin 'mine' failed in register_commands: ZeroDivisionError: division by zero."
+    )
+
+
+def test_a_plugin_that_is_not_required_may_fail_to_add_its_commands(add_plugin: Callable[..., None]) -> None:
+    add_plugin("1 / 0", "required = False")
+    assert run("simulate", "--help")[0] == 0
+
+
+@pytest.mark.parametrize(("kind", "code"), [("ConfigError", 2), ("RequestRejectedError", 1)])
+def test_an_error_of_ours_in_a_command_ends_in_one_line(
+    kind: str, code: int, add_plugin: Callable[[str], None]
+) -> None:
+    add_plugin(f"def mine(): raise {kind}('no\\nsuch')\n    cli.command()(mine)")
+    assert run("mine") == (code, "", "seawall: no such\n")
+
+
+def test_what_a_command_returns_is_the_exit_code(add_plugin: Callable[[str], None]) -> None:
+    add_plugin("cli.command('mine')(lambda: 3)")
+    assert run("mine")[0] == 3
+
+
+def test_ctrl_c_exits_130_without_a_traceback(add_plugin: Callable[[str], None], tmp_path: Path) -> None:
+    add_plugin("pass")
+    # as it is loaded, and in a real process
+    (tmp_path / "site" / "mine_mod.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)")
+    done = script("plugins")
+    assert (done.returncode, done.stdout, done.stderr.split()) == (130, "", ["interrupted"])
+
+
+def test_ctrl_c_in_a_command_exits_130(add_plugin: Callable[[str], None]) -> None:
+    add_plugin("cli.command('mine')(lambda: signal.raise_signal(signal.SIGINT))")
+    code, _, err = run("mine")
+    assert (code, err.split()) == (130, ["interrupted"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_a_reader_that_has_gone_leaves_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = script("plugins", stdout=writing)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+def test_head_takes_the_first_line() -> None:
+    line = f"'{SCRIPT}' plugins | head -1"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("plugin     version  distribution       runs\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_behind_stdout_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [SCRIPT, "plugins"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].startswith("seawall: [Errno 28]")
+    assert "Traceback" not in done.stderr

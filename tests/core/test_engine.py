@@ -1,0 +1,339 @@
+"""The engine driven by hand: no clock, no socket, no event loop."""
+
+import anthropic
+import httpx2
+import pytest
+
+import seawall
+from seawall.engine import Engine
+from seawall.frames import events_of, frame_of
+from seawall.hooks import Hooks
+from seawall.registry import manager_of
+from seawall.steps import CLOSE, OPENED, READ, Abandoned, Accepted, Send, Sleep, Work
+
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-opus-5-5",
+    "content": [{"type": "text", "text": "The whole answer."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 7, "output_tokens": 4},
+}
+FRAMES = [frame_of(event) for event in events_of(MESSAGE)]
+RESPONSE = httpx2.Response(200, request=httpx2.Request("POST", "http://test"))
+
+
+class Recorder:
+    """A plugin that writes down each hook and answers from a script."""
+
+    def __init__(self, name="recorder", **answers):
+        self.name = name
+        self.answers = answers
+        self.seen = []
+
+    def answer(self, hook, *seen):
+        self.seen.append((hook, *seen))
+        answers = self.answers.get(hook)
+        answer = answers.pop(0) if answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @seawall.hookimpl
+    def pre_request(self, call):
+        return self.answer("pre_request", call.attempt)
+
+    @seawall.hookimpl
+    def on_chunk(self, chunk):
+        return self.answer("on_chunk", chunk.type)
+
+    @seawall.hookimpl
+    def on_error(self, error):
+        return self.answer("on_error", type(error).__name__)
+
+    @seawall.hookimpl
+    def post_response(self, outcome):
+        return self.answer("post_response", outcome.status)
+
+    def hooks(self):
+        return [hook for hook, *_ in self.seen if hook != "on_chunk"]
+
+
+def begin(*plugins, stream=False, **params):
+    call = seawall.Call(
+        id="1", params={"model": "m", "max_tokens": 9, "messages": [], **params}, stream=stream
+    )
+    hooks = Hooks.of(manager_of({plugin.name: plugin for plugin in plugins}))
+    return call, Engine(call, hooks).run()
+
+
+def drive(steps, answers):
+    """Run an engine to its end; returns the steps it took and what it returned."""
+    taken, answers, answer = [], list(answers), None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration as done:
+            return taken, done.value
+        taken.append(step)
+        answer = answers.pop(0) if isinstance(step, Send) or step is READ else None
+        if isinstance(step, Work):
+            answer = step.work()
+
+
+def streamed(body=None):
+    return Accepted(RESPONSE, 200, "req_1", body)
+
+
+def error(status=529):
+    return anthropic.APIStatusError(
+        "no", response=httpx2.Response(status, request=RESPONSE.request), body=None
+    )
+
+
+def test_a_small_call_is_sent_once_and_its_answer_taken_as_it_came():
+    plugin = Recorder()
+    call, steps = begin(plugin)
+    taken, message = drive(
+        steps, [streamed(b'{"type": "message", "content": [], "usage": {"output_tokens": 3}}')]
+    )
+    assert [type(step) for step in taken] == [Send, type(CLOSE)]
+    assert taken[0] == Send(call.params, False, 0, None, {})
+    assert message is None
+    assert call.usage.output_tokens == 3
+    assert plugin.seen == [("pre_request", 1), ("post_response", "completed")]
+
+
+def test_a_stream_passes_frame_by_frame_and_opens_once():
+    plugin = Recorder()
+    _, steps = begin(plugin, stream=True)
+    taken, _ = drive(steps, [streamed(), *FRAMES, None])
+    assert b"".join(step for step in taken if isinstance(step, bytes)) == b"".join(FRAMES)
+    assert [step for step in taken if not isinstance(step, bytes | Send)] == [OPENED, *[READ] * 7, CLOSE]
+    assert [kind for hook, kind in plugin.seen if hook == "on_chunk"] == [
+        *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
+        *("message_delta", "message_stop"),
+    ]
+
+
+def test_a_caller_that_waits_gets_the_message_of_an_amended_stream():
+    _, steps = begin(Recorder(pre_request=[seawall.Amend(stream=True, timeout=3.0, headers={"x": "1"})]))
+    taken, message = drive(steps, [streamed(), b"".join(FRAMES), None])
+    assert message == MESSAGE
+    assert (taken[0].stream, taken[0].timeout, taken[0].headers) == (True, 3.0, {"x": "1"})
+    assert taken[0].params["stream"] is True
+    assert not [step for step in taken if isinstance(step, bytes) or step is OPENED]
+
+
+def test_an_amended_body_is_what_is_sent_and_what_the_caller_gave_stays():
+    call, steps = begin(Recorder(pre_request=[seawall.Amend(params={"max_tokens": 5})]))
+    taken, _ = drive(steps, [streamed(b"{}")])
+    assert (taken[0].params["max_tokens"], call.params["max_tokens"]) == (5, 9)
+
+
+def test_a_wait_sleeps_and_asks_again_within_the_same_attempt():
+    plugin = Recorder(pre_request=[seawall.Wait(2.0, "slot"), seawall.Wait(1.0, "slot")])
+    _, steps = begin(plugin)
+    taken, _ = drive(steps, [streamed(b"{}")])
+    assert taken[:2] == [Sleep(2.0), Sleep(1.0)]
+    assert plugin.seen[:3] == [("pre_request", 1)] * 3
+
+
+def test_a_rejected_call_sends_nothing():
+    plugin = Recorder(pre_request=[seawall.Reject(seawall.RequestRejectedError("too dear"))])
+    _, steps = begin(plugin)
+    with pytest.raises(seawall.RequestRejectedError, match="too dear"):
+        drive(steps, [])
+    assert plugin.hooks() == ["pre_request", "post_response"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answered_call_sends_nothing(stream):
+    _, steps = begin(Recorder(pre_request=[seawall.Answer(MESSAGE)]), stream=stream)
+    taken, message = drive(steps, [])
+    if stream:
+        assert taken == [OPENED, b"".join(FRAMES), CLOSE]
+    else:
+        assert (taken, message) == ([CLOSE], MESSAGE)
+
+
+def test_a_failed_attempt_is_retried_after_the_longest_delay():
+    one = Recorder("one", on_error=[seawall.Retry(1.0)])
+    two = Recorder("two", on_error=[seawall.Retry(2.0)])
+    call, steps = begin(one, two)
+    taken, _ = drive(steps, [error(), streamed(b"{}")])
+    assert [step for step in taken if not isinstance(step, Send)] == [CLOSE, Sleep(2.0), CLOSE]
+    assert [step.retries for step in taken if isinstance(step, Send)] == [0, 1]
+    assert [attempt.status for attempt in call.attempts] == [529, 200]
+    assert one.hooks() == ["pre_request", "on_error", "pre_request", "post_response"]
+
+
+def test_a_give_up_wins_over_a_retry_and_says_why():
+    one, two = (
+        Recorder("one", on_error=[seawall.Retry(1.0)]),
+        Recorder("two", on_error=[seawall.GiveUp("enough")]),
+    )
+    _, steps = begin(one, two)
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        drive(steps, [error()])
+    assert raised.value.__notes__ == ["Seawall: 1 attempt; given up: enough."]
+    assert one.hooks() == two.hooks() == ["pre_request", "on_error", "post_response"]
+
+
+def test_without_an_answer_to_an_error_it_is_raised():
+    _, steps = begin(Recorder())
+    with pytest.raises(anthropic.APIStatusError):
+        drive(steps, [error()])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_400_to_one_way_of_going_on_leads_to_the_next(stream):
+    text = "word " * 400
+    long = [frame_of(event) for event in events_of({**MESSAGE, "content": [{"type": "text", "text": text}]})]
+    plugin = Recorder(on_error=[seawall.Retry(0.0)], pre_request=[seawall.Amend(stream=True)] * 3)
+    call, steps = begin(plugin, stream=stream, model="claude-haiku-4-5", max_tokens=900)
+    taken, _ = drive(
+        steps, [streamed(), b"".join(long[:3]), None, error(400), streamed(), b"".join(FRAMES), None]
+    )
+    sent = [
+        step.params["messages"][-1]["role"]
+        for step in taken
+        if isinstance(step, Send) and step.params["messages"]
+    ]
+    assert [attempt.way for attempt in call.attempts] == ["send", "prefill", "user_turn"]
+    assert sent == ["assistant", "user"]
+
+
+def test_a_stopped_stream_ends_the_call_with_what_had_come():
+    plugin = Recorder(on_chunk=[None, None, None, seawall.Stop("enough")])
+    _, steps = begin(plugin, stream=True)
+    with pytest.raises(seawall.StreamStoppedError) as raised:
+        drive(steps, [streamed(), *FRAMES, None])
+    assert raised.value.partial_message.content[0].text == "The whole answer."
+    assert plugin.seen[-1] == ("post_response", "stopped")
+    assert "on_error" not in plugin.hooks()
+
+
+def test_a_cut_stream_is_a_failed_attempt():
+    plugin = Recorder(on_chunk=[None, seawall.Cut("silent")], on_error=[seawall.Retry(0.0)])
+    call, steps = begin(plugin, stream=True)
+    drive(steps, [streamed(), *FRAMES[:2], streamed(), *FRAMES, None])
+    assert str(call.attempts[0].error) == "plugin 'recorder' cut the connection: silent"
+    assert plugin.seen[-1] == ("post_response", "completed")
+
+
+@pytest.mark.parametrize("hook", ["pre_request", "on_chunk", "on_error", "post_response"])
+def test_a_hook_that_raises_ends_the_call(hook):
+    plugin, other = Recorder(**{hook: [KeyError("oops")]}), Recorder("other")
+    _, steps = begin(plugin, other, stream=True)
+    answers = [error()] if hook == "on_error" else [streamed(), *FRAMES, None]
+    with pytest.raises(seawall.PluginError) as raised:
+        drive(steps, answers)
+    assert (raised.value.plugin, raised.value.hook) == ("recorder", hook)
+    assert isinstance(raised.value.__cause__, KeyError)
+    # whatever it was, every plugin hears of the end
+    assert [seen[0] for seen in other.seen].count("post_response") == 1
+    assert plugin.hooks().count("post_response") == 1
+
+
+@pytest.mark.parametrize("hook", ["pre_request", "on_chunk", "on_error", "post_response"])
+def test_a_hook_of_a_plugin_that_is_not_required_is_left_out_when_it_raises(hook):
+    plugin, other = Recorder(**{hook: [KeyError("oops")]}), Recorder("other", on_error=[seawall.Retry(0.0)])
+    plugin.required = False
+    _, steps = begin(plugin, other, stream=True)
+    drive(steps, [error(), streamed(), *FRAMES, None])
+    assert plugin.seen[-1][0] == hook
+    assert other.seen[-1] == ("post_response", "completed")
+
+
+@pytest.mark.parametrize("hook", ["pre_request", "on_chunk", "on_error"])
+def test_an_answer_a_hook_may_not_give_is_an_error_that_names_the_plugin(hook):
+    _, steps = begin(Recorder(**{hook: ["yes"]}), stream=True)
+    with pytest.raises(
+        seawall.PluginError, match=f"'recorder' failed in {hook}: TypeError: str is no answer"
+    ):
+        drive(steps, [error()] if hook == "on_error" else [streamed(), *FRAMES, None])
+
+
+def test_work_is_given_to_the_driver_and_its_result_is_the_decision():
+    offload = seawall.Offload(lambda: seawall.Wait(4.0, "slow store"))
+    plugin = Recorder(pre_request=[offload], post_response=[seawall.Offload(lambda: None)])
+    _, steps = begin(plugin)
+    taken, _ = drive(steps, [streamed(b"{}")])
+    assert [type(step).__name__ for step in taken] == ["Work", "Sleep", "Send", "Signal", "Work"]
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_an_abandoned_call_closes_its_connection_and_hears_of_its_end_once(at):
+    plugin = Recorder(pre_request=[seawall.Wait(1.0, "slot")])
+    call, steps = begin(plugin, stream=True)
+    answers = iter([None, None, streamed(), None, FRAMES[0], None, None])
+    for _ in range(at + 1):
+        steps.send(next(answers))
+    assert steps.throw(Abandoned(GeneratorExit())) is CLOSE
+    with pytest.raises(StopIteration):
+        steps.send(None)
+    assert plugin.seen[-1] == ("post_response", "abandoned")
+    assert plugin.hooks().count("post_response") == 1
+    assert len(call.attempts) == 1
+
+
+def test_an_interrupted_call_hangs_what_had_come_on_the_interrupt():
+    _, steps = begin(Recorder(), stream=True)
+    answers = iter([None, streamed(), None, b"".join(FRAMES[:3]), None])
+    for _ in range(5):
+        steps.send(next(answers))
+    interrupt = KeyboardInterrupt()
+    steps.throw(Abandoned(interrupt))
+    assert interrupt.partial_message.content[0].text == "The whole answer."
+    assert interrupt.usage.is_estimated
+
+
+def test_usage_of_attempts_without_an_answer_is_nothing():
+    call, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
+    drive(steps, [error(), streamed(), *FRAMES, None])
+    assert [attempt.usage.counts()["output_tokens"] for attempt in call.attempts] == [0, 4]
+
+
+def test_what_an_attempt_received_is_kept_when_the_next_one_is_refused():
+    plugin = Recorder(on_error=[seawall.Retry(0.0)], pre_request=[seawall.Amend(stream=True)] * 2)
+    _, steps = begin(plugin)
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        drive(steps, [streamed(), b"".join(FRAMES[:3]), None, error(401)])
+    assert raised.value.partial_message.content[0].text == "The whole answer."
+
+
+def test_a_stream_the_caller_did_not_ask_for_is_told_once(caplog):
+    caplog.set_level("INFO", "seawall")
+    plugin = Recorder(on_error=[seawall.Retry(0.0)], pre_request=[seawall.Amend(stream=True)] * 2)
+    _, steps = begin(plugin)
+    drive(steps, [error(), streamed(), *FRAMES, None])
+    assert caplog.messages.count("call 1: streamed on the wire (max_tokens 9)") == 1
+
+
+def test_a_continuation_that_adds_nothing_is_told(caplog):
+    plugin = Recorder(on_error=[seawall.Retry(0.0)])
+    _, steps = begin(plugin, stream=True)
+    nothing = events_of({**MESSAGE, "content": []})
+    drive(steps, [streamed(), *FRAMES[:3], None, streamed(), *map(frame_of, nothing), None])
+    assert caplog.messages == ["call 1: asked to go on, the model added nothing; it may be short"]
+
+
+def test_an_interrupt_that_strikes_in_a_hook_keeps_what_had_come():
+    plugin = Recorder()
+    _, steps = begin(plugin, stream=True)
+    answers = iter([None, streamed(), None, b"".join(FRAMES[:3]), None])
+    for _ in range(5):
+        steps.send(next(answers))
+    plugin.answer = interrupted
+    assert steps.send(FRAMES[3]) is CLOSE
+    with pytest.raises(KeyboardInterrupt) as raised:
+        steps.send(None)
+    assert raised.value.partial_message.content[0].text == "The whole answer."
+
+
+def interrupted(hook, *_seen):
+    if hook == "on_chunk":
+        raise KeyboardInterrupt

@@ -1,0 +1,295 @@
+"""Protected clients from outside: what `protect` returns, what passes, what plugins can make of a call."""
+
+import gc
+import math
+import threading
+import weakref
+
+import anthropic
+import httpx2
+import pytest
+from anthropic.types import Message
+
+import seawall
+from calls import MESSAGES, MODEL, SURFACES, Witness, call, plugins
+from seawall.frames import events_of, frame_of
+from seawall_testkit import Fault, Simulator
+
+LARGE = {"model": MODEL, "max_tokens": 64_000, "messages": MESSAGES}
+HAIKU = {"model": "claude-haiku-4-5"}
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": MODEL,
+    "content": [{"type": "text", "text": '{"name": "Ys", "people": 0}'}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 7, "output_tokens": 4},
+}
+
+
+def bare(simulator, **options):
+    return anthropic.Anthropic(base_url=simulator.base_url, api_key="test", **options)
+
+
+@pytest.mark.parametrize("client_class", [anthropic.Anthropic, anthropic.AsyncAnthropic])
+def test_protect_returns_the_same_type_and_leaves_the_given_client_as_it_is(client_class):
+    client = client_class(api_key="test", max_retries=7)
+    protected = seawall.protect(client, plugins=plugins())
+    assert type(protected) is client_class
+    assert (client.middleware, client.max_retries) == ((), 7)
+    assert protected.max_retries == 0
+
+
+@pytest.mark.parametrize("client", [None, anthropic, httpx2.Client])
+def test_what_is_no_client_is_refused(client):
+    with pytest.raises(TypeError, match="takes a client of the anthropic SDK"):
+        seawall.protect(client)
+
+
+def test_a_finished_call_is_freed_without_the_garbage_collector():
+    texts = []
+
+    class Keeping:
+        @seawall.hookimpl
+        def post_response(self, call):
+            texts.append(weakref.ref(call))
+
+    gc.disable()
+    try:
+        with Simulator() as simulator, bare(simulator) as client:
+            seawall.protect(client, plugins=[*plugins(), Keeping()]).messages.create(**LARGE)
+        assert texts[0]() is None
+    finally:
+        gc.enable()
+
+
+class Timing:
+    def __init__(self):
+        self.timeouts = []
+
+    @seawall.hookimpl
+    def pre_request(self, call):
+        self.timeouts.append(call.timeout)
+
+
+@pytest.mark.parametrize(
+    ("of_client", "of_call", "seen"),
+    [
+        ({}, {}, None),
+        ({"timeout": 30.0}, {}, 30.0),
+        ({"timeout": None}, {}, math.inf),
+        ({"timeout": httpx2.Timeout(9.0, read=7.0)}, {}, 7.0),
+        ({"timeout": 30.0}, {"timeout": 5}, 5),
+        ({}, {"timeout": None}, math.inf),
+        ({}, {"timeout": httpx2.Timeout(9.0, read=None)}, math.inf),
+    ],
+)
+def test_a_plugin_sees_the_timeout_that_the_caller_chose(of_client, of_call, seen):
+    timing = Timing()
+    with Simulator() as simulator, bare(simulator, **of_client) as client:
+        seawall.protect(client, plugins=[*plugins(), timing]).messages.create(**LARGE, **of_call)
+    assert timing.timeouts == [seen]
+
+
+def test_protecting_twice_is_protecting_anew():
+    client = seawall.protect(anthropic.Anthropic(api_key="test"), plugins=plugins())
+    assert len(seawall.protect(client, plugins=plugins()).middleware) == 1
+
+
+def test_other_calls_pass_untouched_and_unseen(witness):
+    with Simulator() as simulator, bare(simulator) as client:
+        protected = seawall.protect(client, plugins=[*plugins(), witness])
+        assert protected.messages.count_tokens(model=MODEL, messages=MESSAGES).input_tokens > 0
+        assert protected.models.list().data
+        assert witness.outcomes == []
+
+
+def test_middleware_of_the_clients_own_runs_inside_once_per_attempt():
+    seen = []
+
+    def count(request, call_next):
+        seen.append(request.stream)
+        return call_next(request)
+
+    with (
+        Simulator(faults=[Fault("reset", event=50)]) as simulator,
+        bare(simulator, middleware=[count]) as client,
+    ):
+        seawall.protect(client, plugins=plugins()).messages.create(**LARGE)
+    assert seen == [True, True]
+
+
+def test_a_value_that_other_middleware_answers_with_is_handed_on(witness):
+    cached = Message.construct(**MESSAGE)
+    client = anthropic.Anthropic(api_key="test", middleware=[lambda _request, _call_next: cached])
+    protected = seawall.protect(client, plugins=[witness])
+    assert protected.messages.create(**LARGE) is cached
+    assert [outcome.status for outcome in witness.outcomes] == ["completed"]
+
+
+def test_an_exception_of_other_middleware_ends_the_call(witness):
+    def fail(request, call_next):
+        raise LookupError("not found")
+
+    client = anthropic.Anthropic(api_key="test", middleware=[fail])
+    with pytest.raises(LookupError):
+        seawall.protect(client, plugins=[witness]).messages.create(**LARGE)
+    assert [outcome.status for outcome in witness.outcomes] == ["abandoned"]
+
+
+class Answering:
+    name = "answering"
+
+    @seawall.hookimpl
+    def pre_request(self):
+        return seawall.Answer(MESSAGE)
+
+
+@pytest.mark.parametrize(("mode", "surface"), SURFACES)
+def test_a_plugin_can_answer_on_every_surface(mode, surface):
+    with Simulator() as simulator:
+        got = call(simulator, mode, surface, [Answering()])
+        assert got.text == MESSAGE["content"][0]["text"]
+        assert simulator.requests == []
+
+
+def test_an_answer_of_a_plugin_has_what_raw_and_parsed_callers_expect():
+    client = seawall.protect(anthropic.Anthropic(api_key="test"), plugins=[Answering()])
+    raw = client.messages.with_raw_response.create(**LARGE)
+    assert (raw.status_code, raw.parse().content[0].text) == (200, MESSAGE["content"][0]["text"])
+    with client.messages.with_streaming_response.create(stream=True, **LARGE) as response:
+        assert b"".join(response.iter_bytes()) == b"".join(frame_of(event) for event in events_of(MESSAGE))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_gateway_that_does_not_stream_although_asked_to_is_understood(stream, witness):
+    transport = httpx2.MockTransport(lambda _request: httpx2.Response(200, json=MESSAGE))
+    client = anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport))
+    protected = seawall.protect(client, plugins=[*plugins(), witness])
+    if stream:
+        with protected.messages.stream(**LARGE) as running:
+            message = running.get_final_message()
+    else:
+        message = protected.messages.create(**LARGE)
+    assert message.content[0].text == MESSAGE["content"][0]["text"]
+    assert witness.errors == []
+
+
+def test_headers_that_a_plugin_adds_are_sent():
+    class Adding:
+        @seawall.hookimpl
+        def pre_request(self):
+            return seawall.Amend(headers={"x-purpose": "report"})
+
+    with Simulator() as simulator, bare(simulator) as client:
+        protected = seawall.protect(client, plugins=[*plugins(), Adding()])
+        protected.messages.create(**LARGE, extra_headers={"x-own": "1"})
+        headers = simulator.requests[0].headers
+    assert (headers["x-purpose"], headers["x-own"]) == ("report", "1")
+
+
+class Offloading:
+    """Does everything as work that may block."""
+
+    name = "offloading"
+
+    def __init__(self):
+        self.threads = set()
+
+    def work(self):
+        self.threads.add(threading.current_thread())
+
+    def offload(self):
+        return seawall.Offload(self.work)
+
+    @seawall.hookimpl
+    def pre_request(self):
+        return self.offload()
+
+    @seawall.hookimpl
+    def on_error(self):
+        return self.offload()
+
+    @seawall.hookimpl
+    def post_response(self):
+        return self.offload()
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_work_that_may_block_leaves_the_event_loop_alone(mode):
+    plugin = Offloading()
+    with Simulator(faults=[Fault("reset", event=50)]) as simulator:
+        call(simulator, mode, "create", [*plugins(), plugin])
+    assert (threading.main_thread() in plugin.threads) == (mode == "sync")
+    assert plugin.threads
+
+
+class History(Witness):
+    """All that a plugin can see of a call."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    @seawall.hookimpl
+    def pre_request(self, call):
+        self.seen.append(("pre_request", call.attempt, call.attempts[-1].way))
+
+    @seawall.hookimpl
+    def on_chunk(self, call, chunk):
+        self.seen.append(("on_chunk", chunk.type, chunk.text))
+
+    @seawall.hookimpl
+    def on_error(self, error):
+        self.seen.append(("on_error", type(error).__name__))
+
+    @seawall.hookimpl
+    def post_response(self, outcome):
+        self.seen.append(("post_response", outcome.status, outcome.usage, outcome.message["content"]))
+
+
+@pytest.mark.parametrize("surface", ["create", "stream=True", "messages.stream()"])
+@pytest.mark.parametrize("kind", ["reset", "eof", "malformed_json", "error_event"])
+def test_both_drivers_give_a_plugin_the_same_history(kind, surface):
+    histories = []
+    for mode in ("sync", "async"):
+        history = History()
+        faults = [
+            Fault("status", status=529),
+            Fault(kind, attempt=2, event=70),
+            Fault("eof", attempt=3, event=9),
+        ]
+        with Simulator(faults=faults, seed=3) as simulator:
+            call(simulator, mode, surface, [*plugins(), history])
+        histories.append(history.seen)
+    assert histories[0] == histories[1]
+    assert len(histories[0]) > 100
+
+
+@pytest.mark.parametrize("kind", ["reset", "eof", "stall"])
+def test_an_agent_whose_stream_breaks_in_every_turn_runs_each_tool_once(kind):
+    looked_up = []
+
+    @anthropic.beta_tool
+    def look_up(name: str, year: int) -> str:
+        """Look a ship up.
+
+        Args:
+            name: The ship's name.
+            year: The year it was built.
+        """
+        looked_up.append((name, year))
+        return "A brig."
+
+    faults = [Fault(kind, event=9), Fault(kind, attempt=3, event=50)]
+    with Simulator(faults=faults) as simulator, bare(simulator) as client:
+        protected = seawall.protect(client, plugins=plugins(idle_timeout=0.3))
+        runner = protected.beta.messages.tool_runner(
+            thread=False, tools=[look_up], tool_choice={"type": "any"}, **LARGE | HAIKU
+        )
+        message = runner.until_done()
+    assert message.stop_reason == "end_turn"
+    assert len(looked_up) == 1
+    assert {request.stream for request in simulator.requests} == {True}

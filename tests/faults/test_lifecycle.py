@@ -1,0 +1,168 @@
+"""Many calls at once, and every way a caller may leave one: connections are freed and each call ends once."""
+
+import asyncio
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
+import anthropic
+import pytest
+from anyio.lowlevel import checkpoint
+
+import seawall
+from calls import MESSAGES, MODEL, plugins
+from seawall_testkit import Fault, Simulator
+
+LARGE = {"model": MODEL, "max_tokens": 64_000}
+
+
+def messages_of(number):
+    return [{"role": "user", "content": f"Report number {number}."}]
+
+
+def test_forty_threads_each_with_a_reset_all_get_the_exact_text(witness):
+    with Simulator(faults=[Fault("reset", event=60)], answer_tokens=300) as simulator:
+        bare = anthropic.Anthropic(base_url=simulator.base_url, api_key="test")
+        client = seawall.protect(bare, plugins=[*plugins(idle_timeout=60.0), witness])
+
+        def one(number):
+            with client.messages.stream(messages=messages_of(number), **LARGE) as stream:
+                return "".join(stream.text_stream)
+
+        with bare, ThreadPoolExecutor(40) as pool:
+            texts = list(pool.map(one, range(40)))
+        assert texts == [simulator.text_for(messages_of(number)) for number in range(40)]
+        assert len(simulator.requests) == 80
+        simulator.wait_until(lambda: simulator.open_connections == 0)
+    assert [outcome.status for outcome in witness.outcomes] == ["completed"] * 40
+
+
+@pytest.mark.anyio
+async def test_two_hundred_tasks_each_with_a_reset_all_get_the_exact_text(witness):
+    with Simulator(faults=[Fault("reset", event=60)], answer_tokens=300) as simulator:
+        async with anthropic.AsyncAnthropic(base_url=simulator.base_url, api_key="test") as bare:
+            client = seawall.protect(bare, plugins=[*plugins(idle_timeout=60.0), witness])
+            calls = (client.messages.create(messages=messages_of(number), **LARGE) for number in range(200))
+            messages = await asyncio.gather(*calls)
+        texts = [message.content[0].text for message in messages]
+        assert texts == [simulator.text_for(messages_of(number)) for number in range(200)]
+        assert len(simulator.requests) == 400
+        simulator.wait_until(lambda: simulator.open_connections == 0)
+    assert [outcome.status for outcome in witness.outcomes] == ["completed"] * 200
+
+
+@pytest.fixture
+def stalled():
+    """A simulator whose streams stop half-way and stay open."""
+    with Simulator(faults=[Fault("stall", event=40, times=99)]) as simulator:
+        yield simulator
+
+
+def assert_freed(simulator, witness):
+    gc.collect()
+    simulator.wait_until(lambda: simulator.active_responses == 0)
+    assert [outcome.status for outcome in witness.outcomes] == ["abandoned"]
+    (request,) = simulator.requests
+    assert request.ended == "client_closed"
+
+
+@pytest.fixture
+def client(stalled, witness):
+    with anthropic.Anthropic(base_url=stalled.base_url, api_key="test") as bare:
+        yield seawall.protect(bare, plugins=[*plugins(), witness])
+
+
+@pytest.fixture
+async def aclient(stalled, witness):
+    async with anthropic.AsyncAnthropic(base_url=stalled.base_url, api_key="test") as bare:
+        yield seawall.protect(bare, plugins=[*plugins(), witness])
+
+
+def test_a_stream_dropped_before_it_was_iterated_frees_its_connection(client, stalled, witness):
+    stream = client.messages.create(messages=MESSAGES, stream=True, **LARGE)
+    del stream
+    assert_freed(stalled, witness)
+
+
+def test_a_stream_dropped_half_way_frees_its_connection(client, stalled, witness):
+    stream = client.messages.create(messages=MESSAGES, stream=True, **LARGE)
+    next(iter(stream))
+    del stream
+    assert_freed(stalled, witness)
+
+
+def test_a_stream_left_by_break_frees_its_connection(client, stalled, witness):
+    with client.messages.stream(messages=MESSAGES, **LARGE) as stream:
+        for _ in stream.text_stream:
+            break
+    assert_freed(stalled, witness)
+    assert witness.outcomes[0].message["content"][0]["text"]
+    assert witness.outcomes[0].usage.is_estimated
+
+
+def test_a_streaming_response_that_was_never_read_frees_its_connection(client, stalled, witness):
+    create = client.messages.with_streaming_response.create
+    with create(messages=MESSAGES, stream=True, **LARGE) as response:
+        assert response.status_code == 200
+    assert_freed(stalled, witness)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_iterated", [False, True])
+async def test_an_async_stream_that_is_closed_frees_its_connection(aclient, stalled, witness, is_iterated):
+    stream = await aclient.messages.create(messages=MESSAGES, stream=True, **LARGE)
+    if is_iterated:
+        await anext(aiter(stream))
+    await stream.close()
+    assert_freed(stalled, witness)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_iterated", [False, True])
+async def test_an_async_stream_that_is_dropped_frees_its_connection(aclient, stalled, witness, is_iterated):
+    stream = await aclient.messages.create(messages=MESSAGES, stream=True, **LARGE)
+    if is_iterated:
+        await anext(aiter(stream))
+    del stream
+    gc.collect()
+    # the event loop closes dropped generators in a task of its own
+    while not witness.outcomes:
+        await checkpoint()
+    await asyncio.to_thread(assert_freed, stalled, witness)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("surface", ["create", "stream"])
+async def test_a_cancelled_task_frees_its_connection(aclient, stalled, witness, surface):
+
+    async def work():
+        if surface == "create":
+            return await aclient.messages.create(messages=MESSAGES, **LARGE)
+        async with aclient.messages.stream(messages=MESSAGES, **LARGE) as stream:
+            return await stream.get_final_message()
+
+    task = asyncio.create_task(work())
+    while witness.chunks < 40:
+        await checkpoint()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.to_thread(assert_freed, stalled, witness)
+
+
+@pytest.mark.anyio
+async def test_closing_from_another_task_wakes_the_reader_and_ends_the_call(aclient, stalled, witness):
+    stream = await aclient.messages.create(messages=MESSAGES, stream=True, **LARGE)
+
+    async def read():
+        async for _ in stream:
+            pass
+
+    reader = asyncio.create_task(read())
+    while witness.chunks < 40:
+        await checkpoint()
+    await stream.close()
+    await asyncio.wait([reader], timeout=5)
+    assert reader.done()
+    await asyncio.to_thread(assert_freed, stalled, witness)
+    with pytest.raises((anthropic.APIConnectionError, StopAsyncIteration)):
+        reader.result()

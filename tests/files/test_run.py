@@ -1,0 +1,143 @@
+"""`seawall run` as a user types it, against the simulator."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seawall_testkit import Fault, Simulator
+
+SEAWALL = str(Path(sys.executable).with_name("seawall"))
+PROMPT = "Write the report.\n"
+MESSAGES = [{"role": "user", "content": PROMPT}]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with a prompt and an old answer."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prompt.md").write_text(PROMPT, encoding="utf-8")
+    (tmp_path / "answer.md").write_text("old", encoding="utf-8")
+    return tmp_path
+
+
+def environment(simulator, **variables):
+    address = simulator.base_url if simulator else "http://127.0.0.1:1"
+    mine = {key: value for key, value in os.environ.items() if not key.startswith(("ANTHROPIC_", "SEAWALL_"))}
+    settings = {"SEAWALL_BACKOFF__BASE": "0.001", "PYTHONUTF8": "1", **variables}
+    return {**mine, "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "test", **settings}
+
+
+def run(*arguments, simulator=None, stdin="", **variables):
+    command = [SEAWALL, "run", *arguments]
+    options = {"capture_output": True, "text": True, "encoding": "utf-8", "input": stdin}
+    return subprocess.run(command, env=environment(simulator, **variables), check=False, **options)
+
+
+def test_the_answer_replaces_the_old_file(folder):
+    with Simulator(
+        faults=[Fault("reset", event=60), Fault("eof", attempt=2, event=20)], answer_tokens=900
+    ) as simulator:
+        done = run("prompt.md", "-o", "answer.md", simulator=simulator)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert (folder / "answer.md").read_text(encoding="utf-8") == simulator.text_for(MESSAGES)
+        assert simulator.requests[0].body["max_tokens"] == 64_000
+    assert sorted(path.name for path in folder.iterdir()) == ["answer.md", "prompt.md"]
+
+
+def test_without_a_file_the_answer_goes_to_stdout_and_the_prompt_comes_from_stdin(folder):
+    with Simulator() as simulator:
+        options = ("--model", "claude-haiku-4-5", "--max-tokens", "5000", "--system", "Be brief.")
+        done = run("-", *options, simulator=simulator, stdin=PROMPT)
+        (request,) = simulator.requests
+        assert done.stdout.rstrip("\n") == simulator.text_for(MESSAGES, system="Be brief.").rstrip("\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    body = {key: request.body[key] for key in ("model", "max_tokens", "system", "messages")}
+    assert body == {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 5000,
+        "system": "Be brief.",
+        "messages": MESSAGES,
+    }
+
+
+def test_a_failure_keeps_the_old_file_and_says_where_the_received_part_is(folder):
+    fault = Fault("error_event", event=60, error_type="invalid_request_error")
+    with Simulator(faults=[fault]) as simulator:
+        done = run("prompt.md", "-o", "answer.md", simulator=simulator)
+        text = simulator.text_for(MESSAGES)
+    partial = (folder / "answer.partial.md").read_text(encoding="utf-8")
+    assert done.returncode == 1
+    assert partial
+    assert text.startswith(partial)
+    assert f"{len(partial):,} characters" in done.stderr
+    assert "answer.partial.md" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (folder / "answer.md").read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault("status", status=401), "AuthenticationError (401, request req_"),
+        (Fault("spend_cap"), "EnforcedSpendLimitReachedError (429"),
+        (Fault("status", status=529, times=99), "max_attempts = 8 is used up"),
+    ],
+)
+def test_an_error_of_the_api_is_told_without_a_traceback(folder, fault, said):
+    with Simulator(faults=[fault]) as simulator:
+        done = run("prompt.md", "-o", "answer.md", simulator=simulator)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "nothing was received; answer.md is as it was" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "variables", "said"),
+    [
+        (("nowhere.md",), "", {}, "cannot read 'nowhere.md': No such file"),
+        (("-",), " \n", {}, "'-' is empty"),
+        (("prompt.md", "-o", "no/answer.md"), "", {}, "the folder of 'no/answer.md' does not exist"),
+        (("prompt.md", "--max-tokens", "0"), "", {}, "--max-tokens"),
+        (("prompt.md",), "", {"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY"),
+        (("prompt.md",), "", {"SEAWALL_BACKOFF__CAP": "-1"}, "SEAWALL_BACKOFF__CAP"),
+        ((), "", {}, "Missing argument"),
+    ],
+)
+def test_a_wrong_use_exits_2_before_anything_is_sent(folder, arguments, stdin, variables, said):
+    with Simulator() as simulator:
+        done = run(*arguments, simulator=simulator, stdin=stdin, **variables)
+        assert simulator.requests == []
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_prompt_that_is_not_utf_8_is_refused(folder):
+    (folder / "prompt.md").write_bytes(b"caf\xe9")
+    done = run("prompt.md")
+    assert done.returncode == 2
+    assert "'prompt.md' is not UTF-8: byte 3 is 0xe9" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_exits_130_and_keeps_what_was_received(folder):
+    with Simulator(faults=[Fault("stall", event=60)]) as simulator:
+        command = [SEAWALL, "-v", "run", "prompt.md", "-o", "answer.md"]
+        variables = environment(simulator, SEAWALL_PROGRESS__INTERVAL="1e-9")
+        process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+        # the line about a chunk comes before the chunk is kept, so not at the first one
+        next(line for line in process.stderr if re.search(r"writing, about \d\d", line))
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+        text = simulator.text_for(MESSAGES)
+    assert process.returncode == 130
+    partial = (folder / "answer.partial.md").read_text(encoding="utf-8")
+    assert text.startswith(partial)
+    assert "interrupted; the " in stderr
+    assert (folder / "answer.md").read_text(encoding="utf-8") == "old"

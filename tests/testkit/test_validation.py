@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import anthropic
+import httpx2
+import pytest
+
+from seawall_testkit import Simulator, Switches
+
+MESSAGES = [{"role": "user", "content": "Tell me everything."}]
+BODY = {"model": "claude-opus-5-5", "max_tokens": 1000, "messages": MESSAGES}
+KEY = {"x-api-key": "secret"}
+TOOLS = [{"name": "book", "input_schema": {}}]
+OLD = {"model": "claude-sonnet-4-5"}
+
+
+def post(sim, body=None, *, headers=None, path="/v1/messages", **raw):
+    payload = raw or {"json": body}
+    return httpx2.post(sim.base_url + path, headers=KEY if headers is None else headers, **payload)
+
+
+def without(name):
+    return {key: value for key, value in BODY.items() if key != name}
+
+
+def said(*turns):
+    return {"messages": [{"role": role, "content": content} for role, content in turns]}
+
+
+USE = {"type": "tool_use", "id": "toolu_1", "name": "book", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}
+REFUSED = {
+    "no model": without("model"),
+    "no max_tokens": without("max_tokens"),
+    "no messages": without("messages"),
+    "empty messages": BODY | {"messages": []},
+    "negative max_tokens": BODY | {"max_tokens": -1},
+    "text max_tokens": BODY | {"max_tokens": "9"},
+    "too many max_tokens": BODY | {"max_tokens": 128_001},
+    "assistant first": BODY | said(("assistant", "Hi"), ("user", "Hi")),
+    "unknown role": BODY | said(("robot", "Hi")),
+    "empty content": BODY | said(("user", "")),
+    "empty list": BODY | said(("user", [])),
+    "empty text": BODY | said(("user", [{"type": "text", "text": ""}])),
+    "blank text": BODY | said(("user", [{"type": "text", "text": " \n"}])),
+    "no type": BODY | said(("user", [{"text": "Hi"}])),
+    "prefill with white space": BODY | OLD | said(("user", "Hi"), ("assistant", "Well ")),
+    "prefill with thinking": BODY
+    | OLD
+    | said(("user", "Hi"), ("assistant", "Well"))
+    | {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}},
+    "no tool result": BODY | said(("user", "Hi"), ("assistant", [USE]), ("user", "Hi")),
+    "no tool use": BODY | said(("user", "Hi"), ("assistant", "Well."), ("user", [RESULT])),
+    "budget of all": BODY
+    | OLD
+    | {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 2000}},
+    "small budget": BODY | OLD | {"thinking": {"type": "enabled", "budget_tokens": 1023}},
+    "enabled on a newer model": BODY | {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+    "adaptive on an older model": BODY | OLD | {"thinking": {"type": "adaptive"}},
+    "disabled where always on": BODY | {"thinking": {"type": "disabled"}},
+    "forced tool": BODY | {"tools": TOOLS, "tool_choice": {"type": "any"}},
+    "forced without tools": BODY | OLD | {"tool_choice": {"type": "any"}},
+    "forced unknown tool": BODY | OLD | {"tools": TOOLS, "tool_choice": {"type": "tool", "name": "cook"}},
+    "unknown choice": BODY | {"tools": TOOLS, "tool_choice": {"type": "maybe"}},
+    "nameless tool": BODY | {"tools": [{}]},
+    "blank stop sequence": BODY | {"stop_sequences": [" "]},
+}
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with Simulator() as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_wrong_request_is_refused_with_the_apis_body(sim, name):
+    response = post(sim, REFUSED[name])
+    body = response.json()
+    assert (response.status_code, body["type"], body["error"]["type"]) == (
+        400,
+        "error",
+        "invalid_request_error",
+    )
+    assert body["request_id"] == response.headers["request-id"]
+    assert body["request_id"].startswith("req_")
+    assert len(body["request_id"]) == 28
+    assert response.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"tools": TOOLS, "tool_choice": {"type": "auto"}},
+        OLD | {"tools": TOOLS, "tool_choice": {"type": "tool", "name": "book"}},
+        {"thinking": {"type": "adaptive"}},
+        said(("user", "Hi"), ("assistant", [USE]), ("user", [RESULT])),
+        {"system": [{"type": "text", "text": "Be kind."}]},
+    ],
+)
+def test_a_right_request_is_answered(sim, extra):
+    assert post(sim, BODY | extra).status_code == 200
+
+
+def test_sampling_parameters_are_refused_since_their_version(sim):
+    body = BODY | {"temperature": 0.5}
+    assert post(sim, body, headers=KEY | {"anthropic-version": "2026-10-21"}).status_code == 400
+    assert post(sim, body, headers=KEY | {"anthropic-version": "2023-06-01"}).status_code == 200
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_what_is_no_json_object_is_refused(sim, content):
+    assert post(sim, content=content).status_code == 400
+
+
+def test_an_unknown_model_is_not_found(sim):
+    response = post(sim, BODY | {"model": "gpt-9"})
+    assert (response.status_code, response.json()["error"]["message"]) == (404, "model: gpt-9")
+
+
+def test_a_request_needs_a_key(sim):
+    assert post(sim, BODY, headers={}).json()["error"]["type"] == "authentication_error"
+    assert post(sim, BODY, headers={"authorization": "Bearer x"}).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [KEY, {"authorization": "Bearer secret"}])
+def test_credentials_are_not_kept(sim, headers):
+    post(sim, BODY, headers=headers)
+    assert "secret" not in repr(sim.requests[-1])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v1/models/gpt-9", 404),
+        ("POST", "/v1/complete", 404),
+        ("GET", "/v1/messages", 405),
+        ("OPTIONS", "/v1/messages", 405),
+        ("HEAD", "/v1/models", 405),
+        ("HEAD", "/", 404),
+        ("POST", "/v1/models", 405),
+    ],
+)
+def test_other_paths_and_methods_are_refused(sim, method, path, status):
+    with httpx2.Client() as client:
+        for _ in range(2):
+            response = client.request(method, sim.base_url + path, headers=KEY)
+            assert response.status_code == status
+            assert (response.content == b"") == (method == "HEAD")
+
+
+def test_count_tokens_takes_no_max_tokens(sim):
+    assert post(sim, BODY, path="/v1/messages/count_tokens").status_code == 400
+
+
+@pytest.mark.parametrize("html", [False, True])
+def test_a_body_of_more_than_32_megabytes_is_too_large(html):
+    with Simulator(switches=Switches(html_413=html)) as sim:
+        response = post(sim, content=b" " * (32 * 1024 * 1024 + 1))
+        assert response.status_code == 413
+        assert response.headers["content-type"] == ("text/html" if html else "application/json")
+
+
+def thought_and_text(client, thinking=None):
+    return client.messages.create(**BODY, thinking=thinking or {"type": "adaptive"}).content
+
+
+def test_a_thinking_block_comes_back_unmodified(connect):
+    with Simulator() as sim:
+        client = connect(sim)
+        turn = {"role": "assistant", "content": thought_and_text(client)}
+        messages = [*MESSAGES, turn, {"role": "user", "content": "And then?"}]
+        assert client.messages.create(**BODY | {"messages": messages}).stop_reason == "end_turn"
+
+
+@pytest.mark.parametrize("changed", [{"thinking": "Other."}, {"signature": "AAAA"}])
+def test_a_changed_thinking_block_is_refused(connect, changed):
+    with Simulator() as sim:
+        client = connect(sim)
+        thought, text = (block.to_dict() for block in thought_and_text(client))
+        turn = {"role": "assistant", "content": [thought | changed, text]}
+        messages = [*MESSAGES, turn, {"role": "user", "content": "And then?"}]
+        with pytest.raises(anthropic.BadRequestError, match="Invalid `signature`"):
+            client.messages.create(**BODY | {"messages": messages})
