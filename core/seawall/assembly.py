@@ -3,6 +3,7 @@
 Blocks stay dicts in the shape of the API's JSON answer; unknown block types and fields are kept as they came.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ class Assembly:
         self.complete = False
         self.has_stopped = False
         """`message_stop` was seen."""
-        self._parts: dict[str, list[str]] = {}
+        self._parts: defaultdict[str, list[str]] = defaultdict(list)
         """What the deltas brought for each field of the open block."""
 
     def add(self, event: Event) -> None:
@@ -84,11 +85,12 @@ class Assembly:
     def _add_delta(self, index: int, delta: Event) -> None:
         if self.open is None:
             raise ValueError(f"a delta for block {index}, which is not open")
-        self._expect(index, len(self.whole))
+        if index != len(self.whole):
+            self._expect(index, len(self.whole))
         kind = delta.get("type")
         if kind in _GROWS:
             key, field = _GROWS[kind]
-            self._parts.setdefault(field, []).append(delta[key])
+            self._parts[field].append(delta[key])
         elif kind == "citations_delta":
             self.open["citations"] = [*(self.open.get("citations") or ()), delta["citation"]]
         elif kind in _SETS:
@@ -105,7 +107,7 @@ class Assembly:
 
     def _drop_open(self) -> None:
         self.open = None
-        self._parts = {}
+        self._parts = defaultdict(list)
 
     def _end(self, event: Event) -> None:
         head = self.head or {}

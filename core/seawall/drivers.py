@@ -21,7 +21,8 @@ from anthropic import AnthropicError, AsyncCallNext, CallNext
 from seawall import wire_errors
 from seawall.engine import Engine
 from seawall.exchange import Exchange, frame_of_sse
-from seawall.steps import OPENED, READ, Abandoned, Accepted, Send, Signal, Sleep, Step, Work
+from seawall.reception import Reception
+from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
 
 _BODY_ERRORS = (httpx2.RequestError, httpx2.StreamError)
 """What reading a body raises; `StreamError` when it was closed meanwhile."""
@@ -77,14 +78,18 @@ class SyncDriver(_Driver):
         try:
             while True:
                 step = self.steps.send(answer)
-                if step is READ:
-                    answer = self._read()
+                answer = None
+                if step.__class__ is Reception:
+                    try:
+                        for data in self._body:
+                            if delivered := step.take(data):
+                                yield delivered
+                            if step.failure is not None:
+                                break
+                    except _BODY_ERRORS as error:
+                        answer = self.wire_error(error)
                 elif step.__class__ is bytes:
-                    answer = None
                     yield step
-                elif step is OPENED:
-                    answer = None
-                    yield b""
                 else:
                     answer = self._perform(step)
         except StopIteration as done:
@@ -100,12 +105,6 @@ class SyncDriver(_Driver):
             while not sys.is_finalizing():
                 step = self.steps.send(self._perform(step))
 
-    def _read(self) -> Any:
-        try:
-            return next(self._body, None)
-        except _BODY_ERRORS as error:
-            return self.wire_error(error)
-
     def _perform(self, step: Step) -> Any:
         match step:
             case Send():
@@ -117,7 +116,7 @@ class SyncDriver(_Driver):
                     return work()
                 except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
                     return error
-            case Signal.CLOSE if self.exchange.response is not None:
+            case Close() if self.exchange.response is not None:
                 self.exchange.response.close()
                 self.exchange.note_elapsed()
         return None
@@ -136,7 +135,7 @@ class SyncDriver(_Driver):
             self._body = iter([whole])
         elif response is not None and send.stream:
             decoder = self.exchange.foreign_decoder()
-            body = response.iter_bytes()
+            body = response.iter_raw() if self.exchange.is_plain else response.iter_bytes()
             self._body = body if decoder is None else map(frame_of_sse, decoder.iter_bytes(body))
         return self.exchange.accepted(send)
 
@@ -166,7 +165,7 @@ class AsyncDriver(_Driver):
     def __init__(self, engine: Engine, exchange: Exchange, call_next: AsyncCallNext) -> None:
         super().__init__(engine, exchange)
         self._call_next = call_next
-        self._body: AsyncIterator[bytes] | None = None
+        self._body: AsyncIterator[bytes] = _whole(b"")
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Run the engine to its end."""
@@ -174,14 +173,18 @@ class AsyncDriver(_Driver):
         try:
             while True:
                 step = self.steps.send(answer)
-                if step is READ:
-                    answer = await self._read()
+                answer = None
+                if step.__class__ is Reception:
+                    try:
+                        async for data in self._body:
+                            if delivered := step.take(data):
+                                yield delivered
+                            if step.failure is not None:
+                                break
+                    except _BODY_ERRORS as error:
+                        answer = self.wire_error(error)
                 elif step.__class__ is bytes:
-                    answer = None
                     yield step
-                elif step is OPENED:
-                    answer = None
-                    yield b""
                 else:
                     answer = await self._perform(step)
         except StopIteration as done:
@@ -199,12 +202,6 @@ class AsyncDriver(_Driver):
             while True:
                 step = self.steps.send(await self._perform(step))
 
-    async def _read(self) -> Any:
-        try:
-            return await anext(self._body, None) if self._body is not None else None
-        except _BODY_ERRORS as error:
-            return self.wire_error(error)
-
     async def _perform(self, step: Step) -> Any:
         match step:
             case Send():
@@ -216,7 +213,7 @@ class AsyncDriver(_Driver):
                     return await anyio.to_thread.run_sync(work)
                 except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
                     return error
-            case Signal.CLOSE if self.exchange.response is not None:
+            case Close() if self.exchange.response is not None:
                 await self.exchange.response.aclose()
                 self.exchange.note_elapsed()
         return None
@@ -232,17 +229,17 @@ class AsyncDriver(_Driver):
         except _BODY_ERRORS as error:
             return self.wire_error(error)
         if (whole := self.exchange.whole_body(send)) is not None:
-            self._body = _once(whole)
+            self._body = _whole(whole)
         elif response is not None and send.stream:
             decoder = self.exchange.foreign_decoder()
-            body = response.aiter_bytes()
+            body = response.aiter_raw() if self.exchange.is_plain else response.aiter_bytes()
             self._body = (
                 body if decoder is None else (frame_of_sse(sse) async for sse in decoder.aiter_bytes(body))
             )
         return self.exchange.accepted(send)
 
 
-async def _once(data: bytes) -> AsyncIterator[bytes]:
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 

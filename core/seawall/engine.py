@@ -17,11 +17,11 @@ from seawall.assembly import Assembly
 from seawall.call import Attempt, Call, Outcome, Usage, Way
 from seawall.continuation import continued, ways
 from seawall.decisions import Amend, GiveUp, Offload, Retry
-from seawall.errors import PluginError, SeawallError, StreamStoppedError
+from seawall.errors import ConfigError, PluginError, SeawallError, StreamStoppedError
 from seawall.frames import events_of, frame_of
 from seawall.hooks import CallHooks, Hooks, Implementation, Plan, combine_errors, combine_requests
 from seawall.reception import Reception
-from seawall.steps import CLOSE, OPENED, READ, Abandoned, Accepted, Send, Sleep, Step, Work
+from seawall.steps import CLOSE, OPENED, Abandoned, Accepted, Send, Sleep, Step, Work
 
 _log = logging.getLogger("seawall.engine")
 
@@ -138,14 +138,9 @@ class Engine:
             self._so_far = Assembly()
         self._mark = len(self._so_far.spoken())
         reception = Reception(self._call, self._hooks, self._so_far, accepted.response)
-        while True:
-            data = yield READ
-            is_over = data.__class__ is not bytes
-            delivered, failure = reception.end(data) if is_over else reception.take(data)
-            if delivered and self._call.stream:
-                yield delivered
-            if is_over or failure is not None:
-                return failure
+        if delivered := reception.end((yield reception)):
+            yield delivered
+        return reception.failure
 
     def _take_body(self, accepted: Accepted, body: bytes) -> Exception | None:
         """Take a whole JSON answer; the caller gets it as it came."""
@@ -178,6 +173,8 @@ class Engine:
         if isinstance(failure, StreamStoppedError):
             self._status = "stopped"
             self._fail(failure, "stopped")
+        if isinstance(failure, PluginError | ConfigError):
+            raise failure
         attempt = self._call.attempts[-1]
         attempt.error = failure
         attempt.status = getattr(failure, "status_code", attempt.status)

@@ -6,7 +6,7 @@ SDK.md, section 3.
 
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -56,6 +56,18 @@ def frame_of_sse(sse: ServerSentEvent) -> bytes:
 
 def _is_json(response: httpx2.Response) -> bool:
     return bool(response.headers.get("content-type", "").startswith("application/json"))
+
+
+class _Decoded(httpx2.Response):
+    """A response whose body needs no decoding: bytes pass as they come."""
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        passes = chunk_size is None and not hasattr(self, "_content")
+        return self.iter_raw() if passes else super().iter_bytes(chunk_size)
+
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
+        passes = chunk_size is None and not hasattr(self, "_content")
+        return self.aiter_raw() if passes else super().aiter_bytes(chunk_size)
 
 
 class _SSEClient:
@@ -136,6 +148,16 @@ class Exchange:
             return self.response.request
         return httpx2.Request("POST", httpx2.URL(str(self._client.base_url)).join(_MESSAGES_PATH))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the body is yet to be read and needs no decoding: its bytes can pass as they come."""
+        response = self.response
+        return (
+            response is not None
+            and not response.is_stream_consumed
+            and "content-encoding" not in response.headers
+        )
+
     def foreign_decoder(self) -> Any:
         """The decoder of a platform that streams no server-sent events; `None` for all others."""
         decoder = self._api._client._make_sse_decoder() if self._api is not None else None  # noqa: SLF001
@@ -192,7 +214,7 @@ class Exchange:
         headers["content-type"] = content_type
         if "content" in body:
             headers["content-length"] = str(len(body["content"]))
-        return httpx2.Response(
+        return _Decoded(
             original.status_code,
             headers=headers,
             request=original.request,

@@ -34,7 +34,7 @@ _BLANK_LINE = re.compile(_SURE_END + _SURE_END)
 _LONGEST_HALF = len(b"\r\n\r")
 """Bytes of a blank line that may have come without being one yet."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-_AS_THE_API_WRITES = re.compile(rb"event: ([^\r\n]*)\ndata: ([^\r\n]+)\n\n")
+_NAME_OF_LINE = {b"event: " + name.encode(): name for name in _NAMES}
 
 
 class FrameBuffer:
@@ -51,6 +51,8 @@ class FrameBuffer:
     def feed(self, data: bytes) -> list[bytes]:
         """Return the frames that `data` completes, each with its blank line, byte for byte."""
         if not self._rest and b"\r" not in data:
+            if data.find(b"\n\n") + 2 == len(data) > 2:  # noqa: PLR2004 - one whole frame, as it mostly comes
+                return [data]
             *frames, rest = data.split(b"\n\n")
             if rest:
                 self._rest += rest
@@ -74,9 +76,10 @@ def parse(frame: bytes) -> tuple[str, Event | None]:
     Raises:
         ValueError: The data is not a JSON object in UTF-8.
     """
-    plain = _AS_THE_API_WRITES.fullmatch(frame)
-    if plain is not None:
-        name, data = plain[1].decode(), plain[2]
+    # as the API writes: two lines and an empty one, which JSON takes for white space
+    line, _, data = frame.partition(b"\ndata: ")
+    name = _NAME_OF_LINE.get(line)
+    if name is not None and data.find(b"\n") == len(data) - 2 and b"\r" not in data:
         try:
             event = from_json(data)
         except ValueError:
@@ -162,4 +165,7 @@ def _unfold(block: Mapping[str, Any]) -> tuple[Event, list[Event]]:
             return {**block, "input": {}}, [
                 {"type": "input_json_delta", "partial_json": part} for part in parts
             ]
+        case "compaction":
+            filled = {key: block[key] for key in ("content", "encrypted_content") if key in block}
+            return {**block, **dict.fromkeys(filled)}, [{"type": "compaction_delta", **filled}]
     return dict(block), []

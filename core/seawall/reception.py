@@ -10,16 +10,16 @@ from seawall import wire_errors
 from seawall.assembly import Assembly, merged_usage
 from seawall.call import Attempt, Call, Chunk, Usage
 from seawall.decisions import Cut, Stop
-from seawall.errors import StreamStoppedError
+from seawall.errors import ConfigError, PluginError, StreamStoppedError
 from seawall.frames import Event, FrameBuffer, frame_of, parse
 from seawall.hooks import CallHooks, Implementation
 from seawall.seam import Diverged
 from seawall.splice import Splice, summed
 
-Taken = tuple[bytes, Exception | None]
-"""What is delivered, and why the attempt failed, if it did."""
-
+_CARRY_USAGE = frozenset({"message_start", "message_delta"})
 _STOP = {"type": "message_stop"}
+_DECIDED = (StreamStoppedError, PluginError, ConfigError)
+"""Failures that count even when the message is whole."""
 
 
 class Reception:
@@ -39,52 +39,56 @@ class Reception:
         self._frames = FrameBuffer()
         self._events = 0
         self._usage: dict[str, Any] = {}
+        self._delivered: list[bytes] = []
+        self.failure: Exception | None = None
+        """Why the attempt failed; nothing more is to be fed then."""
 
-    def take(self, data: bytes) -> Taken:
-        """Take the next bytes of the body."""
-        delivered: list[bytes] = []
-        failure = None
+    def take(self, data: bytes) -> bytes:
+        """Return what is delivered for the next bytes of the body."""
         for frame in self._frames.feed(data):
-            failure = self._take_frame(frame, delivered)
-            if failure is not None:
+            failure = self._take_frame(frame)
+            # a failure after the `stop_reason` is none: nothing of the message is missing
+            if failure is not None and (isinstance(failure, _DECIDED) or not self._so_far.complete):
+                self.failure = failure
                 break
-        return b"".join(delivered), self._unless_complete(failure)
+        return self._deliver()
 
-    def end(self, error: Exception | None) -> Taken:
-        """The body ended, or reading it failed with `error`."""
-        delivered: list[bytes] = []
-        if self._so_far.complete and self._frames.rest:
-            # some servers leave out the last blank line; a last frame that is cut is left out instead
-            self._take_frame(self._frames.rest, delivered)
-        if self._so_far.complete:
+    def end(self, error: Exception | None) -> bytes:
+        """Return what is delivered when the body ended, or reading it failed with `error`."""
+        if self.failure is None and self._so_far.complete:
+            if rest := self._frames.rest:
+                # some servers leave out the last blank line; a last frame that is cut is left out instead
+                self._take_frame(rest)
             if not self._so_far.has_stopped:
                 self._so_far.add(_STOP)
-                delivered.append(frame_of(_STOP))
-            return b"".join(delivered), None
-        if error is None:
-            error = wire_errors.TruncatedStreamError(
+                self._delivered.append(frame_of(_STOP))
+        elif self.failure is None:
+            self.failure = error or wire_errors.TruncatedStreamError(
                 self._response, events=self._events, rest=self._frames.rest
             )
-        return b"", error
+        return self._deliver()
 
-    def _unless_complete(self, failure: Exception | None) -> Exception | None:
-        """A failure after the `stop_reason` is none: nothing of the message is missing."""
-        return None if self._so_far.complete and not isinstance(failure, StreamStoppedError) else failure
+    def _deliver(self) -> bytes:
+        delivered, self._delivered = self._delivered, []
+        return b"".join(delivered) if self._call.stream else b""
 
-    def _take_frame(self, frame: bytes, delivered: list[bytes]) -> Exception | None:
-        """Append what is delivered for `frame` to `delivered`; returns the failure it is."""
+    def _take_frame(self, frame: bytes) -> Exception | None:
+        """Take one frame; returns the failure it is."""
         try:
             kind, event = parse(frame)
-            stop = self._show(Chunk(kind, event or {}, frame))
-            if stop is not None:
-                return stop
+            if self._hooks.on_chunk:
+                stop = self._show(Chunk(kind, event or {}, frame))
+                if stop is not None:
+                    return stop
             if kind == "error":
                 return wire_errors.error_event(self._response, event or {})
-            if event is None:
-                delivered.append(frame)
+            self._events += 1
+            if event is None or (self._splice is None and event.get("type") not in _CARRY_USAGE):
+                self._pass(event, frame)
             else:
-                self._events += 1
-                self._join(event, frame, delivered)
+                self._join(event, frame)
+        except (PluginError, ConfigError) as error:
+            return error
         except Diverged:
             return wire_errors.ContinuationMismatchError(self._response)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -93,10 +97,10 @@ class Reception:
 
     def _show(self, chunk: Chunk) -> Exception | None:
         """Show an event to the hooks, all of them; the first `Stop` or `Cut` counts."""
-        stopped: Exception | None = None
+        call, stopped = self._call, None
         for hook in self._hooks.on_chunk:
             try:
-                stop = hook.function(self._call, chunk)
+                stop = hook.function(call, chunk)
             except Exception as error:  # noqa: BLE001 - a plugin may raise anything
                 self._hooks.isolate(hook, "on_chunk", error)
                 continue
@@ -112,17 +116,19 @@ class Reception:
                 return wire_errors.StreamCutError(self._response, plugin=hook.plugin, reason=reason)
         return None
 
-    def _join(self, event: Event, frame: bytes, delivered: list[bytes]) -> None:
+    def _pass(self, event: Event | None, frame: bytes) -> None:
+        """Pass an event on as it came."""
+        if event is not None:
+            self._so_far.add(event)
+        self._delivered.append(frame)
+
+    def _join(self, event: Event, frame: bytes) -> None:
         kind = event.get("type")
         if kind == "message_start":
             self._note_usage(event["message"].get("usage"))
             self._attempt.model = event["message"].get("model")
         elif kind == "message_delta":
             self._note_usage(event.get("usage"))
-        if self._splice is None and not (kind == "message_delta" and len(self._call.attempts) > 1):
-            self._so_far.add(event)
-            delivered.append(frame)
-            return
         for joined in self._splice.feed(event) if self._splice is not None else (event,):
             event_out = (
                 summed(joined, self._so_far, self._call.attempts)
@@ -130,7 +136,7 @@ class Reception:
                 else joined
             )
             self._so_far.add(event_out)
-            delivered.append(frame if event_out is event else frame_of(event_out))
+            self._delivered.append(frame if event_out is event else frame_of(event_out))
 
     @property
     def _attempt(self) -> Attempt:

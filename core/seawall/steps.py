@@ -1,28 +1,26 @@
 """What the engine asks of a driver, and what it hears back.
 
-Bytes, too, are a step: deliver them to the caller.
+Bytes, too, are a step: deliver them to the caller. So is a `Reception`: feed it the body of the current
+response, piece by piece, and deliver what it returns, until the body ends or the attempt has failed. Heard
+back: the error that reading the body raised, or `None`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
+from seawall.reception import Reception
 
-class Signal(Enum):
-    """Steps without arguments."""
-
-    READ = "read"
-    """Read on in the body of the current response. Heard back: bytes, `None` at its end, or the error."""
-    OPENED = "opened"
-    """The caller, who streams, may have its response now; the rest happens while it reads."""
-    CLOSE = "close"
-    """Close the current response, if there is one."""
+OPENED: Final = b""
+"""Delivers nothing: a caller who streams may have its response now; the rest happens while it reads."""
 
 
-READ: Final = Signal.READ
-OPENED: Final = Signal.OPENED
-CLOSE: Final = Signal.CLOSE
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the current response, if there is one; nothing is heard back."""
+
+
+CLOSE: Final = Close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Accepted:
     """Another middleware answered with a value of its own; there is nothing to check in it."""
 
 
-Step = bytes | Signal | Sleep | Work | Send
+Step = bytes | Reception | Close | Sleep | Work | Send
 
 
 class Abandoned(BaseException):

@@ -4,8 +4,7 @@ import codecs
 import json
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from seawall.assembly import Assembly
 from seawall.frames import FrameBuffer, events_of, frame_of, parse

@@ -3,8 +3,7 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from seawall.seam import Diverged, Seam
 from seawall_testkit.continuation import Misbehaviour, go_on, last_words

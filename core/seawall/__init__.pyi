@@ -1,0 +1,26 @@
+from .call import Attempt as Attempt, Call as Call, Chunk as Chunk, Outcome as Outcome, Usage as Usage
+from .decisions import (
+    Amend as Amend,
+    Answer as Answer,
+    Cut as Cut,
+    GiveUp as GiveUp,
+    Offload as Offload,
+    Reject as Reject,
+    Retry as Retry,
+    Stop as Stop,
+    Wait as Wait,
+)
+from .errors import (
+    ConfigError as ConfigError,
+    PluginError as PluginError,
+    RequestRejectedError as RequestRejectedError,
+    SeawallError as SeawallError,
+    StreamStoppedError as StreamStoppedError,
+)
+from .hookspecs import hookimpl as hookimpl
+from .middleware import protect as protect
+from .wire_errors import (
+    ContinuationMismatchError as ContinuationMismatchError,
+    StreamCutError as StreamCutError,
+    TruncatedStreamError as TruncatedStreamError,
+)
