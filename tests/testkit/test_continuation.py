@@ -168,9 +168,47 @@ def test_empty_says_nothing(continued):
     assert continued("empty")[2] == ""
 
 
+def test_language_switch_says_a_sentence_in_another_language_and_goes_on_exactly(continued):
+    whole, partial, text = continued("language_switch")
+    sentence, _, rest = text.partition("\n\n")
+    assert sentence
+    assert sentence not in whole
+    assert rest == whole[len(partial) :]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_continuation_takes_the_next_of_several_misbehaviours(connect, way):
+    named = ["exact", Misbehaviour.START_OVER, "empty"]
+    with Simulator(misbehaviour=named) as sim:
+        client = connect(sim)
+        whole = sim.text_for(MESSAGES)
+        partial = whole[:300].rstrip()
+        client.messages.create(model=NEW, max_tokens=10, messages=MESSAGES)
+        said = [ask_on(client, way, partial).content[0].text for _ in range(4)]
+        assert said == [whole[len(partial) :], whole, "", whole[len(partial) :]]
+        taken = [(seen.continuation, seen.misbehaviour) for seen in sim.requests]
+        assert taken == [(0, ""), (1, "exact"), (2, "start_over"), (3, "empty"), (4, "exact")]
+
+
+def test_each_conversation_takes_misbehaviours_from_the_first(connect):
+    with Simulator(misbehaviour=["empty", "exact"]) as sim:
+        client = connect(sim)
+        for question in ("One?", "Two?"):
+            messages = [user(question), assistant(sim.text_for([user(question)])[:50]), user(PROMPT)]
+            rest = client.messages.create(model=NEW, max_tokens=100, messages=messages)
+            assert rest.content[0].text == ""
+
+
+def test_at_least_one_misbehaviour_is_named():
+    with pytest.raises(ValueError, match="at least one"):
+        Simulator(misbehaviour=[])
+
+
 def test_an_unknown_misbehaviour_is_a_value_error_that_lists_the_known():
     with pytest.raises(ValueError, match="start_over"):
         Simulator(misbehaviour="rude")
+    with pytest.raises(ValueError, match="start_over"):
+        Simulator(misbehaviour=["exact", "rude"])
     assert Simulator(misbehaviour=Misbehaviour.REPEAT)
 
 

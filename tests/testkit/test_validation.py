@@ -173,6 +173,45 @@ def test_a_thinking_block_comes_back_unmodified(connect):
         assert client.messages.create(**BODY | {"messages": messages}).stop_reason == "end_turn"
 
 
+@pytest.fixture
+def bound(connect):
+    """Asks a simulator whose thoughts are bound to what comes before them; the content of its answer."""
+    with Simulator(switches=Switches(bound_thinking=True)) as sim:
+        client = connect(sim)
+
+        def ask(*turns, **parameters):
+            request = BODY | {"messages": [*MESSAGES, *turns], "thinking": {"type": "adaptive"}}
+            return [block.to_dict() for block in client.messages.create(**request | parameters).content]
+
+        yield ask
+
+
+def turns(*content):
+    prompt = "Your previous response was interrupted. Continue from where you left off."
+    return {"role": "assistant", "content": list(content)}, {"role": "user", "content": prompt}
+
+
+def test_a_bound_thought_comes_back_where_it_was(bound):
+    thought, text = bound()
+    cut = {**text, "text": text["text"][:99]}
+    again, rest = bound(*turns(thought, cut))
+    assert cut["text"] + rest["text"] == text["text"]
+    later = {**rest, "text": rest["text"][:99]}
+    final = bound(*turns(thought, cut), *turns(again, later))[-1]
+    assert cut["text"] + later["text"] + final["text"] == text["text"]
+
+
+def test_a_bound_thought_is_refused_anywhere_else(bound):
+    thought, text = bound()
+    cut = {**text, "text": text["text"][:99]}
+    again, rest = bound(*turns(thought, cut))
+    for moved in (turns(cut, thought, text), turns(thought, cut, again, rest)):
+        with pytest.raises(anthropic.BadRequestError, match="bound to a different conversation"):
+            bound(*moved)
+    with pytest.raises(anthropic.BadRequestError, match="bound to a different conversation"):
+        bound(*turns(thought, cut), messages=[{"role": "user", "content": "Other"}, *turns(thought, cut)])
+
+
 @pytest.mark.parametrize("changed", [{"thinking": "Other."}, {"signature": "AAAA"}])
 def test_a_changed_thinking_block_is_refused(connect, changed):
     with Simulator() as sim:

@@ -8,13 +8,16 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from seawall_testkit.continuation import go_on
+from seawall_testkit.blocks import STOP
+from seawall_testkit.cache import InputUsage
+from seawall_testkit.continuation import Misbehaviour, go_on, until_stop
 from seawall_testkit.conversation import Conversation, count_input_tokens, text_of
 from seawall_testkit.ids import new_id
 from seawall_testkit.parts import Part, parts_of
+from seawall_testkit.position import is_pause, rest_of
 from seawall_testkit.prose import prose
 from seawall_testkit.structured import value_for
-from seawall_testkit.thinking import signature, thinking_block
+from seawall_testkit.thinking import bound, signature, thinking_block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +40,9 @@ class Answer:
     parts: tuple[Part, ...]
     stop_reason: str
     stop_sequence: str | None
-    input_tokens: int
+    usage: InputUsage
+    stop_details: dict[str, Any] | None = None
+    """Why it was refused; None for any other stop reason."""
 
     @property
     def output_tokens(self) -> int:
@@ -57,37 +62,89 @@ class Composer:
         self._options = options
         self._texts: OrderedDict[str, str] = OrderedDict()
 
-    def answer(self, conversation: Conversation, body: Mapping[str, Any], attempt: int = 1) -> Answer:
-        """The answer to a request, within its `max_tokens` and up to its first stop sequence."""
-        options = self._options
-        content = self.content(conversation, body)
-        if conversation.way != "plain":
-            rng = self._rng(conversation.key, f"continuation {len(conversation.partial)}")
-            content = go_on(content, conversation.partial, options.misbehaviour, options.repeat_words, rng)
-        content = [
-            *self._thinking(conversation, body),
-            *(self._completed(block, conversation) for block in content),
-        ]
-        content, stop_sequence = _stopped(content, body.get("stop_sequences") or ())
+    def answer(
+        self,
+        conversation: Conversation,
+        body: Mapping[str, Any],
+        attempt: int = 1,
+        *,
+        misbehaviour: Misbehaviour = Misbehaviour.EXACT,
+        usage: InputUsage | None = None,
+    ) -> Answer:
+        """The answer to a request, within its `max_tokens` and up to its first stop sequence.
+
+        Args:
+            conversation: of the request.
+            body: of the request.
+            attempt: of the conversation; the message's id depends on it.
+            misbehaviour: how it begins if it continues another one.
+            usage: of the input; None counts it, without a cache.
+        """
+        content = self._wanted(conversation, body, misbehaviour)
+        said = [*self._thinking(conversation, body), *until_stop(content)]
+        if self._options.switches.bound_thinking:
+            said = bound(self._options.seed, body["messages"], said)
+        end = next((block for block in content if block["type"] == STOP), {})
+        said, stop_sequence = _stopped(said, body.get("stop_sequences") or ())
         parts, was_cut = parts_of(
-            content, max_tokens=body.get("max_tokens"), tokens_per_event=options.tokens_per_event
+            said,
+            max_tokens=body.get("max_tokens"),
+            tokens_per_event=self._options.tokens_per_event,
+            eager_tools=_eager_tools(body),
         )
+        is_by_script = bool(end) and not was_cut and stop_sequence is None
+        reason = _stop_reason(parts, was_cut=was_cut, stop_sequence=stop_sequence)
         return Answer(
             message_id=new_id("msg_01", self._rng(conversation.key, f"id {attempt}")),
             model=str(body.get("model", "")),
             parts=tuple(parts),
-            stop_reason=_stop_reason(parts, was_cut=was_cut, stop_sequence=stop_sequence),
+            stop_reason=end["stop_reason"] if is_by_script else reason,
             stop_sequence=None if was_cut else stop_sequence,
-            input_tokens=count_input_tokens(body),
+            usage=usage or InputUsage(count_input_tokens(body)),
+            stop_details=end["stop_details"] if is_by_script else None,
         )
+
+    def resumed(self, conversation: Conversation, body: Mapping[str, Any]) -> Conversation:
+        """The conversation as it is: told apart from a prefill if its end is a turn that was paused."""
+        if conversation.way != "prefill":
+            return conversation
+        rest = rest_of(self._script(conversation, body), conversation.delivered)
+        return (
+            replace(conversation, way="paused") if rest and _after_pause(rest) is not None else conversation
+        )
+
+    def _wanted(
+        self, conversation: Conversation, body: Mapping[str, Any], misbehaviour: Misbehaviour
+    ) -> list[dict[str, Any]]:
+        """The blocks from where the request stands on, and the marks among them."""
+        script = self._script(conversation, body)
+        match conversation.way:
+            case "plain":
+                return script
+            case "paused":
+                return _after_pause(rest_of(script, conversation.delivered) or []) or []
+        rng = self._rng(conversation.key, f"continuation {len(conversation.partial)}")
+        return go_on(script, conversation.delivered, misbehaviour, self._options.repeat_words, rng)
+
+    def _script(self, conversation: Conversation, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The whole answer with its ids and signatures, before thinking that no script asked for."""
+        script: list[dict[str, Any]] = []
+        shown = (body.get("thinking") or {}).get("display") != "omitted"
+        content = self.content(conversation, body)
+        for place, block in enumerate(content):
+            earlier = content[:place].count(block)
+            script.append(self._completed(block, conversation, earlier, shown=shown))
+        return script
 
     def content(self, conversation: Conversation, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The undisturbed answer of the conversation, before thinking, `max_tokens` and stop sequences."""
         answer = self._options.answer
         if callable(answer):
             return answer({**body, "messages": [dict(message) for message in conversation.messages]})
-        if answer is not None and answer != "tool_use":
+        if isinstance(answer, str) and answer != "tool_use":
             return [{"type": "text", "text": answer}]
+        if answer is not None and not isinstance(answer, str):
+            return list(answer)
         tool = None if conversation.answers_a_tool else self._tool(body)
         if tool is not None:
             rng = self._rng(conversation.key, "tool")
@@ -107,7 +164,7 @@ class Composer:
     def undisturbed(self, conversation: Conversation, body: Mapping[str, Any]) -> Answer:
         """The answer that a plain, unbroken request of the conversation gets."""
         base = {**body, "messages": list(conversation.messages)}
-        return self.answer(replace(conversation, partial="", way="plain"), base)
+        return self.answer(replace(conversation, delivered=(), way="plain"), base)
 
     def rng(self, conversation: Conversation, attempt: int) -> random.Random:
         """Randomness of one response: padding, request id."""
@@ -133,24 +190,48 @@ class Composer:
     def _thinking(self, conversation: Conversation, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         """A new thought for each request that asks for thinking, also for one that continues."""
         thinking = body.get("thinking") or {}
-        if thinking.get("type") not in {"enabled", "adaptive"} or callable(self._options.answer):
+        is_scripted = not isinstance(self._options.answer, str | None)
+        if thinking.get("type") not in {"enabled", "adaptive"} or is_scripted:
             return []
         budget = thinking.get("budget_tokens", self._options.answer_tokens)
         tokens = max(1, min(budget, self._options.answer_tokens // _THINKING_SHARE))
         rng = self._rng(conversation.key, f"thinking {conversation.way} {len(conversation.partial)}")
         return [thinking_block(self._options.seed, rng, tokens, shown=thinking.get("display") != "omitted")]
 
-    def _completed(self, block: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
-        """The block with the id or signature that a test's own answer may leave out."""
+    def _completed(
+        self, block: dict[str, Any], conversation: Conversation, earlier: int, *, shown: bool
+    ) -> dict[str, Any]:
+        """The block with the id or signature that a test's own answer may leave out.
+
+        Args:
+            block: of the script.
+            conversation: of the request.
+            earlier: how many blocks before it are equal.
+            shown: whether the text of thinking is.
+        """
         if block["type"] == "tool_use" and "id" not in block:
-            rng = self._rng(conversation.key, f"tool id {json.dumps(block, sort_keys=True)}")
+            purpose = f"tool id {json.dumps(block, sort_keys=True)}" + (f" {earlier}" if earlier else "")
+            rng = self._rng(conversation.key, purpose)
             return {"type": "tool_use", "id": new_id("toolu_01", rng), **block}
         if block["type"] == "thinking" and "signature" not in block:
-            return {**block, "signature": signature(self._options.seed, block["thinking"])}
+            thought = block["thinking"] if shown else ""
+            return {**block, "thinking": thought, "signature": signature(self._options.seed, thought)}
         return block
 
     def _rng(self, key: str, purpose: str) -> random.Random:
         return random.Random(f"{self._options.seed} {key} {purpose}")  # noqa: S311 - repeatable
+
+
+def _after_pause(rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """What follows the pause that `rest` begins with, None where it begins with none."""
+    before = until_stop(rest)
+    is_here = not any(block["type"] != "text" or block["text"].strip() for block in before)
+    found = rest[len(before) :]
+    return list(found[1:]) if is_here and found and is_pause(found[0]) else None
+
+
+def _eager_tools(body: Mapping[str, Any]) -> set[str]:
+    return {tool["name"] for tool in body.get("tools") or () if tool.get("eager_input_streaming")}
 
 
 def _schema(body: Mapping[str, Any]) -> dict[str, Any] | None:

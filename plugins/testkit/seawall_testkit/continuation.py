@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from seawall_testkit.conversation import text_of
+from seawall_testkit.blocks import STOP
+from seawall_testkit.conversation import blocks_of, text_of
+from seawall_testkit.position import rest_of
 from seawall_testkit.prose import pieces, prose
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 NOT_A_PREFIX = "[the partial answer is not a prefix of this conversation's answer]"
 """The whole continuation when the client sent back a text that the simulator never wrote."""
@@ -24,6 +27,14 @@ _PREAMBLES = (
     "Here is the rest of my previous response.",
     "Picking up where the text stopped:",
     "I will continue from the point of the interruption.",
+)
+
+_OTHER_LANGUAGES = (
+    "\u7d9a\u304d\u304b\u3089\u66f8\u304d\u307e\u3059\u3002",  # Japanese
+    "\u041f\u0440\u043e\u0434\u043e\u043b\u0436\u0435\u043d\u0438\u0435:",  # Russian
+    "\u0627\u0644\u062a\u062a\u0645\u0629:",  # Arabic
+    "\u63a5\u7740\u4e0a\u6587\u7ee7\u7eed\uff1a",  # Chinese
+    "Weiter geht es an der Stelle, an der ich unterbrochen wurde:",
 )
 
 
@@ -43,28 +54,32 @@ class Misbehaviour(StrEnum):
     DIFFERENT = "different"
     """With the first characters of the whole answer, which then turns into another one; it must never be
     spliced."""
+    LANGUAGE_SWITCH = "language_switch"
+    """With a sentence in another language and an empty line, then exactly: nothing is repeated."""
     EMPTY = "empty"
     """Not at all: an empty text block and `end_turn`."""
 
 
 def go_on(
     content: Sequence[dict[str, Any]],
-    partial: str,
+    delivered: str | Sequence[Mapping[str, Any]],
     misbehaviour: Misbehaviour,
     repeat_words: int,
     rng: random.Random,
 ) -> list[dict[str, Any]]:
-    """The blocks of the continuation of `content` after `partial`, the joined text the client has.
+    """The blocks of the continuation of `content` after `delivered`, the blocks or the text the client has.
 
-    White space that the client stripped from the end of `partial` is sent again. A partial text that is
-    already whole is followed by the blocks after it, or by an empty text block.
+    White space that the client stripped from the end of a text is sent again. A text that is already whole is
+    followed by the blocks after it, or by an empty text block.
     """
-    whole = text_of(content)
-    if not whole.startswith(partial.rstrip()):
+    delivered = blocks_of(delivered)
+    whole, partial = text_of(content), text_of(delivered)
+    rest = rest_of(content, delivered)
+    if rest is None:
         return [_text(NOT_A_PREFIX)]
-    rest = blocks_after(content, len(partial) if whole.startswith(partial) else len(partial.rstrip()))
-    if not text_of(rest).strip() and all(block["type"] == "text" for block in rest):
-        return [_text("")]
+    said = until_stop(rest)
+    if not text_of(said).strip() and all(block["type"] == "text" for block in said):
+        return [_text(""), *rest[len(said) : len(said) + 1]]
     match misbehaviour:
         case Misbehaviour.START_OVER:
             return list(content)
@@ -75,17 +90,9 @@ def go_on(
     return _led_by(_lead(partial, misbehaviour, repeat_words, rng), rest)
 
 
-def blocks_after(content: Sequence[dict[str, Any]], position: int) -> list[dict[str, Any]]:
-    """What follows the first `position` characters of the joined text, without the blocks before that."""
-    rest: list[dict[str, Any]] = []
-    for block in content:
-        if rest or (block["type"] != "text" and position == 0):
-            rest.append(block)
-        elif block["type"] == "text":
-            if position < len(block["text"]):
-                rest.append({**block, "text": block["text"][position:]})
-            position = max(0, position - len(block["text"]))
-    return rest
+def until_stop(content: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The blocks before the first mark of `blocks.stop`."""
+    return list(itertools.takewhile(lambda block: block["type"] != STOP, content))
 
 
 def last_words(text: str, count: int) -> str:
@@ -103,6 +110,8 @@ def _lead(partial: str, misbehaviour: Misbehaviour, repeat_words: int, rng: rand
             return f"{rng.choice(_PREAMBLES)}\n\n{repeated}"
         case Misbehaviour.WHITESPACE:
             return rng.choice(("\n", " ", "\n\n")) + re.sub(r"\s+", _other_space, repeated)
+        case Misbehaviour.LANGUAGE_SWITCH:
+            return f"{rng.choice(_OTHER_LANGUAGES)}\n\n"
     return ""
 
 

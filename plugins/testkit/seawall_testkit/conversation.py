@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Way = Literal["plain", "prefill", "user_turn"]
-"""How a request asks for its answer: from the start, after an assistant prefill, or by a user turn."""
+Way = Literal["plain", "prefill", "user_turn", "paused"]
+"""How a request asks for its answer: from the start, after an assistant prefill, by a user turn, or with
+the assistant turn that the simulator paused."""
 
+DELTAS = "seawall_deltas"
+"""The field of an unknown block in a script that holds its deltas; it is never sent as a field."""
 _INTERRUPTED = re.compile("interrupted", re.IGNORECASE)
 
 
@@ -26,30 +29,35 @@ class Conversation:
     """Hash of system and messages without the continuation: the same for every attempt and model."""
     messages: tuple[dict[str, Any], ...]
     """The messages without the continuation; content is always a list of blocks, without cache markers."""
-    partial: str
-    """The answer's text so far that the request brings along; empty for `plain`."""
+    delivered: tuple[dict[str, Any], ...]
+    """The answer's blocks so far that the request brings along; none for `plain`."""
     way: Way
+
+    @property
+    def partial(self) -> str:
+        """The texts of `delivered`, joined."""
+        return text_of(self.delivered)
 
     @classmethod
     def of(cls, messages: Iterable[Mapping[str, Any]], system: object = None) -> Conversation:
         """Reads `messages`, and takes trailing continuations off.
 
         A continuation is an assistant turn at the end, or an assistant turn followed by a user turn whose
-        text says "interrupted". Several in a row, as after several cuts, are one: their texts join.
+        text says "interrupted". Several in a row, as after several cuts, are one: their blocks join.
         """
         base = [{"role": message["role"], "content": blocks_of(message["content"])} for message in messages]
         way: Way = "plain"
-        partial = ""
+        delivered: list[dict[str, Any]] = []
         while base:
             turns = _continuation_turns(base)
             if not turns:
                 break
             if way == "plain":
                 way = "prefill" if turns == 1 else "user_turn"
-            partial = text_of(base[-turns]["content"]) + partial
+            delivered = base[-turns]["content"] + delivered
             del base[-turns:]
         identity = json.dumps([blocks_of(system or []), base], sort_keys=True)
-        return cls(hashlib.sha256(identity.encode()).hexdigest()[:16], tuple(base), partial, way)
+        return cls(hashlib.sha256(identity.encode()).hexdigest()[:16], tuple(base), tuple(delivered), way)
 
     @property
     def answers_a_tool(self) -> bool:
@@ -57,8 +65,13 @@ class Conversation:
         return bool(self.messages) and _has_tool_result(self.messages[-1]["content"])
 
 
-def blocks_of(content: object) -> list[dict[str, Any]]:
-    """Content as a list of dicts without `cache_control`; a string is one block, models become dicts."""
+def blocks_of(content: object, *, markers: bool = False) -> list[dict[str, Any]]:
+    """Content as a list of dicts; a string is one block, models become dicts.
+
+    Args:
+        content: of a message, or a system prompt.
+        markers: whether `cache_control` is kept.
+    """
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     if not isinstance(content, list | tuple):
@@ -68,7 +81,7 @@ def blocks_of(content: object) -> list[dict[str, Any]]:
         for block in content
     )
     return [
-        {name: value for name, value in block.items() if name != "cache_control"}
+        {name: value for name, value in block.items() if markers or name != "cache_control"}
         for block in plain
         if isinstance(block, dict)
     ]
@@ -81,10 +94,15 @@ def text_of(blocks: Iterable[Mapping[str, Any]]) -> str:
 
 def count_input_tokens(body: Mapping[str, Any]) -> int:
     """Input tokens: a quarter of the characters of system, messages and tools, rounded up."""
-    characters = sum(len(text) for part in ("system", "messages") for text in _strings(body.get(part)))
+    characters = sum(characters_of(body.get(part)) for part in ("system", "messages"))
     if body.get("tools"):
         characters += len(json.dumps(body["tools"], separators=(",", ":"), ensure_ascii=False))
     return max(1, math.ceil(characters / 4))
+
+
+def characters_of(value: object) -> int:
+    """How many characters of content are in a value, but for types, roles, signatures and cache markers."""
+    return sum(len(text) for text in _strings(value))
 
 
 def _continuation_turns(messages: list[dict[str, Any]]) -> int:

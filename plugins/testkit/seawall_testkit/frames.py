@@ -67,9 +67,9 @@ def stream_frames(
             "delta": {
                 "stop_reason": answer.stop_reason,
                 "stop_sequence": answer.stop_sequence,
-                "stop_details": None,
+                "stop_details": answer.stop_details,
             },
-            "usage": _input_usage(answer) | {"output_tokens": answer.output_tokens},
+            "usage": _final_usage(answer),
         }
     )
     yield frame({"type": "message_stop"})
@@ -81,8 +81,9 @@ def document(answer: Answer) -> bytes:
         "content": [part.block for part in answer.parts],
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
+        "stop_details": answer.stop_details,
     }
-    message["usage"]["output_tokens"] = answer.output_tokens
+    message["usage"] |= _final_usage(answer)
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -105,7 +106,10 @@ def _opening(answer: Answer) -> dict[str, Any]:
         "stop_details": None,
         "usage": _input_usage(answer)
         | {
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": answer.usage.written_5m,
+                "ephemeral_1h_input_tokens": answer.usage.written_1h,
+            },
             "output_tokens": min(1, answer.output_tokens),
             "service_tier": "standard",
             "inference_geo": "global",
@@ -115,7 +119,17 @@ def _opening(answer: Answer) -> dict[str, Any]:
 
 def _input_usage(answer: Answer) -> dict[str, Any]:
     return {
-        "input_tokens": answer.input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        "input_tokens": answer.usage.input_tokens,
+        "cache_creation_input_tokens": answer.usage.cache_creation_input_tokens,
+        "cache_read_input_tokens": answer.usage.cache_read_input_tokens,
     }
+
+
+def _final_usage(answer: Answer) -> dict[str, Any]:
+    """What `message_delta` tells in addition to `message_start`, or instead."""
+    usage = _input_usage(answer) | {"output_tokens": answer.output_tokens}
+    searches = sum(
+        part.block["type"] == "server_tool_use" and part.block["name"] == "web_search"
+        for part in answer.parts
+    )
+    return usage | ({"server_tool_use": {"web_search_requests": searches}} if searches else {})

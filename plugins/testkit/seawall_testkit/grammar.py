@@ -149,6 +149,11 @@ class _Checker:
         block = self._block
         if block.get("type") == "thinking" and not any(d["type"] == "signature_delta" for d in self._deltas):
             self._wrong(position, "a thinking block without signature_delta")
+        if (
+            block.get("type") == "compaction"
+            and sum(d["type"] == "compaction_delta" for d in self._deltas) != 1
+        ):
+            self._wrong(position, "a compaction block without exactly one compaction_delta")
         if block.get("type") in _TOOL_INPUT and block.get("input") and self._deltas:
             self._wrong(position, f"a {block['type']} block with input both in its start and in deltas")
         self._block = None

@@ -31,6 +31,20 @@ class Received:
     """Counts the conversation's requests from 1."""
     stream: bool = False
     way: Way = "plain"
+    continuation: int = 0
+    """Counts the conversation's continuations from 1; 0 for a request that is none."""
+    misbehaviour: str = ""
+    """How the continued answer began; empty for a request that is no continuation."""
+    blocks: tuple[str, ...] = ()
+    """The types of the answer's content blocks, sent or not."""
+    stop_reason: str = ""
+    """Of the answer, sent or not."""
+    input_tokens: int = 0
+    """Input tokens that were neither read from the prompt cache nor written to it."""
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    error: str = ""
+    """The message of the HTTP error it was answered with."""
     status: int | None = None
     """HTTP status, None while no headers were sent."""
     events_sent: int = 0
@@ -48,7 +62,10 @@ class Billed:
     """Tokens billed in all."""
 
     input_tokens: int = 0
+    """Neither read from the prompt cache nor written to it."""
     output_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
 
 
 class Journal:
@@ -59,6 +76,7 @@ class Journal:
         self._observer = observer
         self._requests: list[Received] = []
         self._attempts: dict[str, int] = {}
+        self._continuations: dict[str, int] = {}
         self._billed = Billed()
         self._connections = 0
         self._responses = 0
@@ -101,18 +119,23 @@ class Journal:
             self._attempts[conversation] = self._attempts.get(conversation, 0) + 1
             return self._attempts[conversation]
 
+    def next_continuation(self, conversation: str) -> int:
+        """Counts one more continuation of the conversation."""
+        with self._changed:
+            self._continuations[conversation] = self._continuations.get(conversation, 0) + 1
+            return self._continuations[conversation]
+
     def count_connection(self, change: int) -> None:
         """Adds 1 for an opened connection or -1 for a closed one."""
         with self._changed:
             self._connections += change
             self._changed.notify_all()
 
-    def bill(self, *, input_tokens: int = 0, output_tokens: int = 0) -> None:
-        """Adds to the bill."""
+    def bill(self, **tokens: int) -> None:
+        """Adds to the fields of the bill."""
         with self._changed:
-            self._billed = Billed(
-                self._billed.input_tokens + input_tokens, self._billed.output_tokens + output_tokens
-            )
+            sums = {name: getattr(self._billed, name) + count for name, count in tokens.items()}
+            self._billed = replace(self._billed, **sums)
 
     def wait_until(self, predicate: Callable[[], object], timeout: float) -> bool:
         """Waits until `predicate()` holds; it is asked again after every change.

@@ -7,7 +7,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from seawall_testkit.answers import Answer, Composer
-from seawall_testkit.conversation import Conversation, count_input_tokens
+from seawall_testkit.cache import PromptCache
+from seawall_testkit.continuation import Misbehaviour
+from seawall_testkit.conversation import Conversation
 from seawall_testkit.delivery import Delivery, spoiled
 from seawall_testkit.errors import RequestError
 from seawall_testkit.exchange import Exchange, html_page
@@ -16,7 +18,7 @@ from seawall_testkit.frames import document, stream_frames
 from seawall_testkit.limits import Limits, RateLimiter
 from seawall_testkit.pace import Pace
 from seawall_testkit.thinking import check_thinking
-from seawall_testkit.validation import check_message_request
+from seawall_testkit.validation import check_last_message, check_message_request
 
 if TYPE_CHECKING:
     import random
@@ -50,6 +52,7 @@ class Messages:
         self._refuse_connections = refuse_connections
         self._composer = Composer(options)
         self._limiter = RateLimiter(options.limits, options)
+        self._cache = PromptCache(options.clock)
 
     async def answer(self, exchange: Exchange, body: dict[str, Any]) -> None:
         """Answers a request and enters how it ended.
@@ -59,21 +62,24 @@ class Messages:
         """
         check_message_request(body, exchange.request.headers.get("anthropic-version", ""))
         conversation = Conversation.of(body["messages"], body.get("system"))
-        attempt = self._journal.next_attempt(conversation.key)
-        stream = bool(body.get("stream"))
-        exchange.entry.update(
-            conversation=conversation.key, attempt=attempt, stream=stream, way=conversation.way
-        )
+        conversation = self._composer.resumed(conversation, body)
+        check_last_message(body, is_paused=conversation.way == "paused")
+        attempt, misbehaviour = self._enter(exchange, conversation, stream=bool(body.get("stream")))
         self._prepare_faults(exchange, attempt)
-        check_thinking(self._options.seed, body["messages"])
+        bound = self._options.switches.bound_thinking
+        check_thinking(self._options.seed, body["messages"], is_bound=bound)
         if exchange.fault is not None and exchange.fault.place == "head":
             await self._fail(exchange, exchange.fault, body["model"])
             return
-        self._limiter.admit(body["model"], count_input_tokens(body), body["max_tokens"])
-        answer = self._composer.answer(conversation, body, attempt)
-        self._journal.bill(input_tokens=answer.input_tokens)
+        cached = self._cache.look_up(body)
+        self._limiter.admit(body["model"], cached.usage.limited, body["max_tokens"])
+        self._cache.commit(cached)
+        answer = self._composer.answer(
+            conversation, body, attempt, misbehaviour=misbehaviour, usage=cached.usage
+        )
+        self._bill(exchange, answer)
         try:
-            if stream:
+            if exchange.entry.now.stream:
                 await self._stream(exchange, answer, self._composer.rng(conversation, attempt))
             else:
                 await self._document(exchange, answer)
@@ -84,6 +90,33 @@ class Messages:
             raise
         finally:
             self._limiter.settle(answer.model, body["max_tokens"], exchange.entry.now.output_tokens)
+
+    def _enter(
+        self, exchange: Exchange, conversation: Conversation, *, stream: bool
+    ) -> tuple[int, Misbehaviour]:
+        """Counts the request; its attempt, and how its answer begins if it is a continuation."""
+        attempt = self._journal.next_attempt(conversation.key)
+        exchange.entry.update(
+            conversation=conversation.key, attempt=attempt, stream=stream, way=conversation.way
+        )
+        if conversation.way not in {"prefill", "user_turn"}:
+            return attempt, Misbehaviour.EXACT
+        number = self._journal.next_continuation(conversation.key)
+        choices = self._options.misbehaviour
+        misbehaviour = choices[(number - 1) % len(choices)]
+        exchange.entry.update(continuation=number, misbehaviour=misbehaviour.value)
+        return attempt, misbehaviour
+
+    def _bill(self, exchange: Exchange, answer: Answer) -> None:
+        usage = answer.usage
+        tokens = {
+            "input_tokens": usage.input_tokens,
+            "cache_creation_input_tokens": usage.cache_creation_input_tokens,
+            "cache_read_input_tokens": usage.cache_read_input_tokens,
+        }
+        self._journal.bill(**tokens)
+        blocks = tuple(part.block["type"] for part in answer.parts)
+        exchange.entry.update(blocks=blocks, stop_reason=answer.stop_reason, **tokens)
 
     def _prepare_faults(self, exchange: Exchange, attempt: int) -> None:
         exchange.fault = fault_for(self._options.faults, attempt)

@@ -12,6 +12,14 @@ from typing import Any
 _NUMBER = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _FAMILY = re.compile(r"opus|sonnet|haiku|fable|mythos")
 _NEVER_PREFILL = frozenset({"fable", "mythos"})
+_LEAST_CACHEABLE = {
+    ("sonnet", (5, 0)): 1_024,
+    ("opus", (4, 7)): 2_048,
+    ("opus", (4, 6)): 4_096,
+    ("opus", (4, 5)): 4_096,
+    ("haiku", (4, 5)): 4_096,
+}
+"""Where it is neither 512 (5.0 and later) nor 1,024 (before)."""
 
 CATALOGUE = (
     "claude-fable-5-2",
@@ -76,6 +84,11 @@ def max_output(model: str) -> int | None:
     if version(model) < (4, 5):
         return None
     return 64_000 if version(model) == (4, 5) else 128_000
+
+
+def least_cacheable(model: str) -> int:
+    """The fewest tokens of a prefix that the prompt cache takes."""
+    return _LEAST_CACHEABLE.get((family(model), version(model)), 512 if version(model) >= (5, 0) else 1_024)
 
 
 def rate_limit_class(model: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,12 @@ OtpmMode = Literal["actual", "reserve_max_tokens"]
 """Output tokens are charged as they are generated, or `max_tokens` at the start and adjusted at the end."""
 
 AnswerFunction = Callable[[dict[str, Any]], list[dict[str, Any]]]
-"""From a request's body, without a continuation at its end, to the content blocks of the whole answer."""
+"""From a request's body, without a continuation at its end, to the content blocks of the whole answer.
+
+It must always answer the same: it may be asked more than once for one request."""
+
+Script = Sequence[dict[str, Any]]
+"""The content blocks of the whole answer to everything, as `seawall_testkit.blocks` makes them."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class Switches:
     """A 529 carries `retry-after: 1`, unless a fault says otherwise."""
     bill_dropped_streams: bool = False
     """The answer of a client that went away is billed to its end; otherwise as far as it was generated."""
+    bound_thinking: bool = False
+    """A thought is bound to all that came before it, as on the newest models: its signature is refused where
+    the turns or blocks before it are not those it was written after."""
     html_413: bool = False
     """A 413 is an HTML page as a proxy in front of the API would send it."""
 
@@ -48,11 +56,11 @@ class Options:
     tokens_per_event: int = 4
     tokens_per_second: float | None = None
     ping_interval: float | None = None
-    misbehaviour: Misbehaviour = Misbehaviour.EXACT
+    misbehaviour: tuple[Misbehaviour, ...] = (Misbehaviour.EXACT,)
     repeat_words: int = 6
     limits: Limits | None = None
     otpm_mode: OtpmMode = "actual"
-    answer: AnswerFunction | str | None = None
+    answer: AnswerFunction | Script | str | None = None
     unknown_events: bool = False
     padding: bool = True
     switches: Switches = Switches()
@@ -66,17 +74,23 @@ class Options:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be above 0 or None, not {value!r}")
+        if not self.misbehaviour:
+            raise ValueError("misbehaviour must name at least one")
         if self.otpm_mode not in {"actual", "reserve_max_tokens"}:
             raise ValueError(f"otpm_mode must be 'actual' or 'reserve_max_tokens', not {self.otpm_mode!r}")
 
 
-def misbehaviour_named(name: Misbehaviour | str) -> Misbehaviour:
-    """The misbehaviour of that name.
+def misbehaviours_named(
+    names: Misbehaviour | str | Sequence[Misbehaviour | str],
+) -> tuple[Misbehaviour, ...]:
+    """The misbehaviours of these names; a single name is one.
 
     Raises:
-        ValueError: there is none; the message lists them.
+        ValueError: there is none of that name; the message lists them.
     """
-    names = [member.value for member in Misbehaviour]
-    if name not in names:
-        raise ValueError(f"unknown misbehaviour {str(name)!r}; valid are {', '.join(names)}")
-    return Misbehaviour(name)
+    valid = [member.value for member in Misbehaviour]
+    given = [names] if isinstance(names, str) else names
+    for name in given:
+        if name not in valid:
+            raise ValueError(f"unknown misbehaviour {str(name)!r}; valid are {', '.join(valid)}")
+    return tuple(Misbehaviour(name) for name in given)

@@ -46,6 +46,7 @@ class Responder:
         try:
             await self._route(exchange)
         except RequestError as error:
+            entry.update(error=error.message)
             await exchange.error(
                 error, as_page=self._html_413 and error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             )

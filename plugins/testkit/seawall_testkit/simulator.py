@@ -11,7 +11,7 @@ from seawall_testkit.answers import Answer, Composer
 from seawall_testkit.continuation import Misbehaviour
 from seawall_testkit.conversation import Conversation
 from seawall_testkit.journal import Billed, Journal, Received
-from seawall_testkit.options import AnswerFunction, Options, OtpmMode, Switches, misbehaviour_named
+from seawall_testkit.options import AnswerFunction, Options, OtpmMode, Script, Switches, misbehaviours_named
 from seawall_testkit.server import HOST, Server
 
 if TYPE_CHECKING:
@@ -38,18 +38,20 @@ class Simulator:
         tokens_per_event: simulator tokens in one delta.
         tokens_per_second: how fast an answer is written; None is as fast as possible.
         ping_interval: seconds from ping to ping; None sends only the one after the first block's start.
-        misbehaviour: how an answer begins that continues a broken one.
+        misbehaviour: how an answer begins that continues a broken one; of several, each continuation of a
+            conversation takes the next one in turn.
         repeat_words: how many words `repeat`, `preamble` and `whitespace` repeat.
         limits: rate limits; None limits nothing and sends no rate-limit headers.
         otpm_mode: how output tokens are charged to the limit.
         port: 0 takes a free one.
         answer: content blocks of the whole answer, by a function of the request's body (without a
-            continuation at its end); or `"tool_use"` to call the first tool wherever there are tools; or any
-            other text, as the answer to everything.
+            continuation at its end), or the same ones for everything (`seawall_testkit.blocks`); or
+            `"tool_use"` to call the first tool wherever there are tools; or any other text, as the answer to
+            everything.
         unknown_events: sends an event type and an event field that no client knows.
         padding: pads the JSON of events with spaces as the API does.
         switches: what the API's documentation leaves open.
-        clock: seconds, for the rate limits.
+        clock: seconds, for the rate limits and the prompt cache.
         observer: called with every request when it is answered, in the server's thread.
 
     Raises:
@@ -65,12 +67,12 @@ class Simulator:
         tokens_per_event: int = 4,
         tokens_per_second: float | None = None,
         ping_interval: float | None = None,
-        misbehaviour: Misbehaviour | str = Misbehaviour.EXACT,
+        misbehaviour: Misbehaviour | str | Sequence[Misbehaviour | str] = Misbehaviour.EXACT,
         repeat_words: int = 6,
         limits: Limits | None = None,
         otpm_mode: OtpmMode = "actual",
         port: int = 0,
-        answer: AnswerFunction | str | None = None,
+        answer: AnswerFunction | Script | str | None = None,
         unknown_events: bool = False,
         padding: bool = True,
         switches: Switches | None = None,
@@ -84,7 +86,7 @@ class Simulator:
             tokens_per_event=tokens_per_event,
             tokens_per_second=tokens_per_second,
             ping_interval=ping_interval,
-            misbehaviour=misbehaviour_named(misbehaviour),
+            misbehaviour=misbehaviours_named(misbehaviour),
             repeat_words=repeat_words,
             limits=limits,
             otpm_mode=otpm_mode,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from seawall_testkit import models
+from seawall_testkit.cache import LIFETIMES, MOST_MARKERS, markers_of
 from seawall_testkit.conversation import blocks_of
 from seawall_testkit.errors import PREFILL_REFUSED, RequestError
+from seawall_testkit.history import check_messages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +19,7 @@ _LEAST_BUDGET = 1024
 
 
 def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
-    """Refuses what `POST /v1/messages` refuses.
+    """Refuses what `POST /v1/messages` refuses, but for what `check_last_message` does.
 
     Raises:
         RequestError: 400, or 404 for an unknown model.
@@ -27,12 +29,46 @@ def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
     _check_max_tokens(body["max_tokens"], body["model"])
     check_messages(body["messages"])
     _check_thinking(body)
-    _check_last_message(body)
     _check_tools(body)
     _check_sequences(body.get("stop_sequences"))
+    _check_markers(markers_of(body))
     for name in ("temperature", "top_p", "top_k"):
         if name in body and api_version >= _SAMPLING_REMOVED:
             _refuse(f"{name}: sampling parameters are not supported in this API version")
+
+
+def check_last_message(body: Mapping[str, Any], *, is_paused: bool) -> None:
+    """Refuses an assistant turn at the end that the model does not take or that cannot be gone on with.
+
+    Args:
+        body: of a request that `check_message_request` let pass.
+        is_paused: the turn is one that ended in `pause_turn`: every model takes it back.
+
+    Raises:
+        RequestError: 400.
+    """
+    last = body["messages"][-1]
+    if last["role"] != "assistant":
+        return
+    if not is_paused and not models.accepts_prefill(body["model"]):
+        _refuse(PREFILL_REFUSED)
+    blocks = blocks_of(last["content"])
+    if any(block["type"] == "tool_use" for block in blocks):
+        _refuse("messages: the final assistant turn must not hold tool_use")
+    if blocks[-1]["type"] == "text" and blocks[-1]["text"] != blocks[-1]["text"].rstrip():
+        _refuse("messages: final assistant content cannot end with trailing whitespace")
+    if is_paused:
+        return
+    position = len(body["messages"]) - 1
+    if (body.get("thinking") or {}).get("type") in {"enabled", "adaptive"}:
+        _refuse("messages: the final assistant message cannot be prefilled when thinking is enabled")
+    for index, block in enumerate(blocks):
+        if block["type"] in {"thinking", "redacted_thinking"}:
+            _refuse(
+                f"messages.{position}.content.{index}: When thinking is disabled, an `assistant` message in "
+                f"the final position cannot contain `{block['type']}`. To use thinking blocks, enable "
+                "`thinking` in your request."
+            )
 
 
 def check_count_request(body: Mapping[str, Any]) -> None:
@@ -46,52 +82,6 @@ def check_count_request(body: Mapping[str, Any]) -> None:
     check_messages(body["messages"])
     if "max_tokens" in body:
         _refuse("max_tokens: Extra inputs are not permitted")
-
-
-def check_messages(messages: object) -> None:
-    """Roles, non-empty content, and tool results right after their tool use.
-
-    Raises:
-        RequestError: 400.
-    """
-    if not isinstance(messages, list) or not messages:
-        _refuse("messages: at least one message is required")
-    asked: set[str] = set()
-    for position, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant"}:
-            _refuse(f"messages.{position}.role: Input should be 'user' or 'assistant'")
-        if position == 0 and message["role"] != "user":
-            _refuse('messages: first message must use the "user" role')
-        _check_content(position, message.get("content"))
-        blocks = blocks_of(message["content"])
-        results = {str(block.get("tool_use_id")) for block in blocks if block["type"] == "tool_result"}
-        if asked - results:
-            _refuse(
-                f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks "
-                f"immediately after: {', '.join(sorted(asked - results))}"
-            )
-        if results - asked:
-            _refuse(
-                f"messages.{position}: unexpected `tool_use_id` found: {', '.join(sorted(results - asked))}"
-            )
-        asked = {str(block.get("id")) for block in blocks if block["type"] == "tool_use"}
-
-
-def _check_content(position: int, content: object) -> None:
-    if isinstance(content, str):
-        if not content:
-            _refuse(f"messages.{position}: content must be non-empty")
-        return
-    if not isinstance(content, list) or not content:
-        _refuse(f"messages.{position}.content: Input should be a valid string or a non-empty list")
-    for index, block in enumerate(content):
-        where = f"messages.{position}.content.{index}"
-        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
-            _refuse(f"{where}.type: Field required")
-        if block["type"] == "text" and not isinstance(block.get("text"), str):
-            _refuse(f"{where}.text: Field required")
-        if block["type"] == "text" and not block["text"].strip():
-            _refuse("messages: text content blocks must be non-empty")
 
 
 def _check_required(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
@@ -117,21 +107,6 @@ def _check_max_tokens(max_tokens: object, model: str) -> None:
             f"max_tokens: {max_tokens} > {most}, which is the maximum allowed number of output "
             f"tokens for {model}"
         )
-
-
-def _check_last_message(body: Mapping[str, Any]) -> None:
-    last = body["messages"][-1]
-    if last["role"] != "assistant":
-        return
-    if not models.accepts_prefill(body["model"]):
-        _refuse(PREFILL_REFUSED)
-    block = blocks_of(last["content"])[-1]
-    if block["type"] == "tool_use":
-        _refuse("messages: the final assistant turn must not end in tool_use")
-    if block["type"] == "text" and block["text"] != block["text"].rstrip():
-        _refuse("messages: final assistant content cannot end with trailing whitespace")
-    if (body.get("thinking") or {}).get("type") in {"enabled", "adaptive"}:
-        _refuse("messages: the final assistant message cannot be prefilled when thinking is enabled")
 
 
 def _check_thinking(body: Mapping[str, Any]) -> None:
@@ -182,6 +157,18 @@ def _check_sequences(sequences: object) -> None:
         isinstance(item, str) and item.strip() for item in sequences
     ):
         _refuse("stop_sequences: each stop sequence must contain non-whitespace")
+
+
+def _check_markers(markers: list[Any]) -> None:
+    if len(markers) > MOST_MARKERS:
+        _refuse(
+            f"A maximum of {MOST_MARKERS} blocks with cache_control may be provided. Found {len(markers)}."
+        )
+    for marker in markers:
+        if not isinstance(marker, dict) or marker.get("type") != "ephemeral":
+            _refuse("cache_control.type: Input should be 'ephemeral'")
+        if marker.get("ttl", "5m") not in LIFETIMES:
+            _refuse("cache_control.ttl: Input should be '5m' or '1h'")
 
 
 def _refuse(message: str) -> NoReturn:

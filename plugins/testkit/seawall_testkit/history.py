@@ -1,0 +1,108 @@
+"""Which conversations the API refuses with 400; stricter than the API where its documentation is silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from seawall_testkit.conversation import blocks_of
+from seawall_testkit.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_SERVER_TOOLS = frozenset({"server_tool_use", "mcp_tool_use"})
+_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+
+
+def check_messages(messages: object) -> None:
+    """Roles, non-empty content, tool results right after their tool use, and whole assistant turns.
+
+    Raises:
+        RequestError: 400.
+    """
+    if not isinstance(messages, list) or not messages:
+        _refuse("messages: at least one message is required")
+    asked: set[str] = set()
+    for position, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant"}:
+            _refuse(f"messages.{position}.role: Input should be 'user' or 'assistant'")
+        if position == 0 and message["role"] != "user":
+            _refuse('messages: first message must use the "user" role')
+        _check_content(position, message.get("content"))
+        blocks = blocks_of(message["content"])
+        results = {str(block.get("tool_use_id")) for block in blocks if block["type"] == "tool_result"}
+        if asked - results:
+            _refuse(
+                f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks "
+                f"immediately after: {', '.join(sorted(asked - results))}. Each `tool_use` block must have a "
+                "corresponding `tool_result` block in the next message."
+            )
+        if results - asked:
+            _refuse(
+                f"messages.{position}: unexpected `tool_use_id` found: {', '.join(sorted(results - asked))}"
+            )
+        asked = {str(block.get("id")) for block in blocks if block["type"] == "tool_use"}
+    for position, blocks, is_last in _assistant_turns(messages):
+        _check_server_tools(position, blocks, is_last=is_last)
+        if blocks[-1]["type"] in _THOUGHTS:
+            _refuse(
+                f"messages.{position}: The final block in an assistant message "
+                f"cannot be `{blocks[-1]['type']}`."
+            )
+
+
+def _check_content(position: int, content: object) -> None:
+    if isinstance(content, str):
+        if not content:
+            _refuse(f"messages.{position}: content must be non-empty")
+        return
+    if not isinstance(content, list) or not content:
+        _refuse(f"messages.{position}.content: Input should be a valid string or a non-empty list")
+    for index, block in enumerate(content):
+        where = f"messages.{position}.content.{index}"
+        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+            _refuse(f"{where}.type: Field required")
+        if block["type"] == "text" and not isinstance(block.get("text"), str):
+            _refuse(f"{where}.text: Field required")
+        if block["type"] == "text" and not block["text"].strip():
+            _refuse("messages: text content blocks must be non-empty")
+
+
+def _assistant_turns(
+    messages: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[int, list[dict[str, Any]], bool]]:
+    """Each assistant turn: the position of its last message, its blocks, and whether nothing follows it."""
+    turn: list[dict[str, Any]] = []
+    for position, message in enumerate(messages):
+        if message["role"] == "assistant":
+            turn += blocks_of(message["content"])
+        elif turn:
+            yield position - 1, turn, False
+            turn = []
+    if turn:
+        yield len(messages) - 1, turn, True
+
+
+def _check_server_tools(position: int, blocks: Sequence[Mapping[str, Any]], *, is_last: bool) -> None:
+    """Tools that ran on the server have their results in the same turn, unless that is the end."""
+    used: dict[str, str] = {}
+    for block in blocks:
+        if block["type"] in _SERVER_TOOLS:
+            used[str(block.get("id"))] = str(block.get("name"))
+        elif block["type"].endswith("_tool_result"):
+            use = str(block.get("tool_use_id"))
+            if used.pop(use, None) is None:
+                _refuse(
+                    f"messages.{position}: unexpected `tool_use_id` in `{block['type']}` blocks: {use}. "
+                    f"Each `{block['type']}` block must have a corresponding tool use block before it."
+                )
+    for use, name in used.items():
+        if not is_last:
+            _refuse(
+                f"messages.{position}: `{name}` tool use with id `{use}` was found without a corresponding "
+                f"`{name}_tool_result` block"
+            )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise RequestError(400, message)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from seawall_testkit import Simulator, blocks
+
+OLD, NEW = "claude-sonnet-4-5", "claude-opus-5-5"
+HELLO = {"role": "user", "content": "Tell me everything."}
+AND_THEN = {"role": "user", "content": "And then?"}
+WELL = {"type": "text", "text": "Well."}
+SEARCH = blocks.web_search("ships")
+MCP = blocks.mcp("look_up")
+USE = {"type": "tool_use", "id": "toolu_1", "name": "book", "input": {}}
+THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2VhbA=="}
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+def assistant(*content):
+    return {"role": "assistant", "content": list(content)}
+
+
+REFUSED = {
+    "a search without its result": (
+        [HELLO, assistant(WELL, SEARCH[0]), AND_THEN],
+        f"messages.1: `web_search` tool use with id `{SEARCH[0]['id']}` was found without",
+    ),
+    "an MCP call without its result": (
+        [HELLO, assistant(MCP[0], WELL), AND_THEN],
+        f"messages.1: `look_up` tool use with id `{MCP[0]['id']}` was found without",
+    ),
+    "a result without its search": (
+        [HELLO, assistant(WELL, SEARCH[1]), AND_THEN],
+        "messages.1: unexpected `tool_use_id` in `web_search_tool_result` blocks",
+    ),
+    "a result before its search": (
+        [HELLO, assistant(SEARCH[1], SEARCH[0]), AND_THEN],
+        "messages.1: unexpected `tool_use_id` in `web_search_tool_result` blocks",
+    ),
+    "a thought at the end of a turn": (
+        [HELLO, assistant(WELL, THOUGHT), AND_THEN],
+        "messages.1: The final block in an assistant message cannot be `thinking`.",
+    ),
+    "redacted thinking at the end of a turn": (
+        [HELLO, assistant(blocks.redacted()), AND_THEN],
+        "messages.1: The final block in an assistant message cannot be `redacted_thinking`.",
+    ),
+    "a thought without a signature": (
+        [HELLO, assistant(blocks.thinking("hm"), WELL), AND_THEN],
+        "messages.1.content.0.thinking.signature: Field required",
+    ),
+    "a signature without a thought": (
+        [HELLO, assistant({"type": "thinking", "signature": "x"}, WELL), AND_THEN],
+        "messages.1.content.0.thinking.thinking: Field required",
+    ),
+    "changed redacted thinking": (
+        [
+            HELLO,
+            assistant({**blocks.redacted(), "data": blocks.redacted()["data"].swapcase()}, WELL),
+            AND_THEN,
+        ],
+        "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
+    ),
+    "redacted thinking that is no data": (
+        [HELLO, assistant({"type": "redacted_thinking", "data": "é"}, WELL), AND_THEN],
+        "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
+    ),
+    "a tool call without its result": (
+        [HELLO, assistant(WELL, USE), AND_THEN],
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each",
+    ),
+    "an empty text": (
+        [HELLO, assistant({"type": "text", "text": ""}, WELL), AND_THEN],
+        "messages: text content blocks must be non-empty",
+    ),
+}
+REFUSED_PREFILLS = {
+    "a prefill with a tool call in it": (
+        [HELLO, assistant(USE, WELL)],
+        "messages: the final assistant turn must not hold tool_use",
+    ),
+    "a prefill that ends in white space": (
+        [HELLO, assistant(WELL, {"type": "text", "text": "So \n"})],
+        "messages: final assistant content cannot end with trailing whitespace",
+    ),
+    "a prefill with a thought": (
+        [HELLO, assistant(THOUGHT, WELL)],
+        "messages.1.content.0: When thinking is disabled, an `assistant` message in the final position",
+    ),
+}
+
+
+def error_of(messages, model, **parameters):
+    with Simulator() as sim:
+        body = {"model": model, "max_tokens": 1000, "messages": messages, **parameters}
+        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+        assert response.status_code == 400, response.text
+        error = response.json()["error"]
+        assert sim.requests[0].error == error["message"]
+        assert error["type"] == "invalid_request_error"
+        return error["message"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("model", [OLD, NEW])
+def test_a_turn_that_is_not_whole_is_refused(name, model):
+    messages, said = REFUSED[name]
+    assert error_of(messages, model).startswith(said)
+
+
+@pytest.mark.parametrize("name", REFUSED_PREFILLS)
+def test_a_prefill_that_cannot_be_gone_on_with_is_refused(name):
+    messages, said = REFUSED_PREFILLS[name]
+    assert error_of(messages, OLD).startswith(said)
+    assert error_of(messages, NEW).startswith("This model does not support assistant message prefill.")
+
+
+def test_more_than_four_cache_markers_are_refused():
+    content = [{"type": "text", "text": "Hi", **MARK} for _ in range(5)]
+    said = "A maximum of 4 blocks with cache_control may be provided. Found 5."
+    assert error_of([{"role": "user", "content": content}], NEW) == said
+    assert error_of([{"role": "user", "content": content[1:]}], NEW, **MARK) == said
+
+
+@pytest.mark.parametrize("marker", [{"type": "lasting"}, {"type": "ephemeral", "ttl": "1d"}, "ephemeral"])
+def test_an_unknown_cache_marker_is_refused(marker):
+    content = [{"type": "text", "text": "Hi", "cache_control": marker}]
+    assert error_of([{"role": "user", "content": content}], NEW).startswith("cache_control.t")
+
+
+def test_server_tools_may_be_divided_among_neighbouring_assistant_turns():
+    messages = [HELLO, assistant(WELL, SEARCH[0]), assistant(SEARCH[1]), AND_THEN]
+    with Simulator() as sim:
+        body = {"model": NEW, "max_tokens": 9, "messages": messages}
+        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+        assert response.status_code == 200
