@@ -6,8 +6,8 @@ SDK.md, section 3.
 
 import json
 import weakref
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import anthropic
@@ -24,6 +24,17 @@ from seawall.steps import Accepted, Send
 _MESSAGES_PATH = "/v1/messages"
 _DESCRIBES_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
 """Headers that no longer hold for a body that was decoded."""
+
+_NO_LINE_ENDS = str.maketrans("\r\n", "  ")
+_TYPE_OF_EXCEPTION = {
+    "internalServerException": "api_error",
+    "modelStreamErrorException": "api_error",
+    "modelTimeoutException": "timeout_error",
+    "serviceUnavailableException": "overloaded_error",
+    "throttlingException": "rate_limit_error",
+    "validationException": "invalid_request_error",
+}
+"""The exceptions of a Bedrock stream: `ResponseStream` in botocore's model of `bedrock-runtime`."""
 
 AnyResponse = APIResponse[Any] | AsyncAPIResponse[Any]
 
@@ -51,7 +62,8 @@ def repaired(request: APIRequest, result: Any) -> Any:
 
 def frame_of_sse(sse: ServerSentEvent) -> bytes:
     """The frame of an event that a platform's decoder made."""
-    return f"event: {sse.event}\ndata: {sse.data}\n\n".encode()
+    # a line end in JSON is white space, in a frame it would end the data
+    return f"event: {sse.event}\ndata: {sse.data.translate(_NO_LINE_ENDS)}\n\n".encode()
 
 
 def _is_json(response: httpx2.Response) -> bool:
@@ -68,6 +80,52 @@ class _Decoded(httpx2.Response):
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
         passes = chunk_size is None and not hasattr(self, "_content")
         return self.aiter_raw() if passes else super().aiter_bytes(chunk_size)
+
+
+class _ForeignDecoder:
+    """The decoder of a platform that streams no server-sent events; what it cannot read breaks the stream."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+
+    def iter_bytes(self, body: Iterator[bytes]) -> Iterator[ServerSentEvent]:
+        with _decoding():
+            for sse in self._decoder.iter_bytes(body):
+                yield _translated(sse)
+
+    async def aiter_bytes(self, body: AsyncIterator[bytes]) -> AsyncIterator[ServerSentEvent]:
+        with _decoding():
+            async for sse in self._decoder.aiter_bytes(body):
+                yield _translated(sse)
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    try:
+        yield
+    except (httpx2.RequestError, httpx2.StreamError):  # of the connection
+        raise
+    except Exception as error:
+        # botocore's errors have no class in common, and botocore may not be there
+        raise httpx2.DecodingError(f"{type(error).__name__} in the platform's event stream") from error
+
+
+def _translated(sse: ServerSentEvent) -> ServerSentEvent:
+    """An event of Bedrock as the API has it.
+
+    Raises:
+        ValueError: It is none: the SDK takes what is no JSON object for an old text completion.
+    """
+    if sse.event == "completion":
+        raise ValueError("not an event of the Messages API")
+    if sse.event != "error":
+        return sse
+    error = sse.json()["error"]
+    kind = _TYPE_OF_EXCEPTION.get(error["type"])
+    if kind is None:
+        return sse
+    told = {"type": kind, "message": f"{error['type']}: {error['message']}"}
+    return ServerSentEvent(event="error", data=json.dumps({"type": "error", "error": told}))
 
 
 class _SSEClient:
@@ -161,7 +219,7 @@ class Exchange:
     def foreign_decoder(self) -> Any:
         """The decoder of a platform that streams no server-sent events; `None` for all others."""
         decoder = self._api._client._make_sse_decoder() if self._api is not None else None  # noqa: SLF001
-        return None if isinstance(decoder, SSEDecoder) else decoder
+        return None if decoder is None or isinstance(decoder, SSEDecoder) else _ForeignDecoder(decoder)
 
     def whole_body(self, send: Send) -> bytes | None:
         """The message as frames, when a gateway that does not stream sent it as JSON; `None` for a stream.
