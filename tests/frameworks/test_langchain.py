@@ -1,0 +1,106 @@
+"""LangChain's `ChatAnthropic` with protected clients, over real sockets."""
+
+from functools import cached_property
+
+import anthropic
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRetryMiddleware
+from langchain_anthropic import ChatAnthropic
+
+from seawall_testkit import Simulator
+
+QUESTION = "Write a long report."
+
+
+@pytest.fixture
+def model_of(protect):
+    """Makes the chat model of the how-to, with LangChain's own clients protected."""
+
+    class ProtectedChatAnthropic(ChatAnthropic):
+        @cached_property
+        def _client(self):
+            return protect(super()._client.with_options(timeout=anthropic.DEFAULT_TIMEOUT))
+
+        @cached_property
+        def _async_client(self):
+            return protect(super()._async_client.with_options(timeout=anthropic.DEFAULT_TIMEOUT))
+
+    def make(simulator):
+        return ProtectedChatAnthropic(
+            model="claude-opus-5-5", max_tokens=64_000, base_url=simulator.base_url, api_key="test"
+        )
+
+    return make
+
+
+def whole(simulator):
+    return simulator.text_for(simulator.requests[0].body["messages"])
+
+
+def test_invoke_gets_the_whole_text(faults, attempts, model_of):
+    with Simulator(faults=faults) as simulator:
+        assert model_of(simulator).invoke(QUESTION).text == whole(simulator)
+        assert len(simulator.requests) == attempts
+
+
+def test_stream_gets_the_whole_text_once(faults, attempts, model_of):
+    with Simulator(faults=faults) as simulator:
+        text = "".join(chunk.text for chunk in model_of(simulator).stream(QUESTION))
+        assert text == whole(simulator)
+        assert len(simulator.requests) == attempts
+
+
+@pytest.mark.anyio
+async def test_ainvoke_gets_the_whole_text(faults, attempts, model_of):
+    with Simulator(faults=faults) as simulator:
+        message = await model_of(simulator).ainvoke(QUESTION)
+        assert message.text == whole(simulator)
+        assert len(simulator.requests) == attempts
+
+
+@pytest.mark.anyio
+async def test_astream_gets_the_whole_text_once(faults, attempts, model_of):
+    with Simulator(faults=faults) as simulator:
+        text = "".join([chunk.text async for chunk in model_of(simulator).astream(QUESTION)])
+        assert text == whole(simulator)
+        assert len(simulator.requests) == attempts
+
+
+def asked(question=QUESTION):
+    return {"messages": [{"role": "user", "content": question}]}
+
+
+@pytest.mark.parametrize("breaks_in", ["text", "tool use"])
+def test_an_agent_whose_third_turn_breaks_executes_every_tool_once(breaks_in, kind, model_of, errand_of):
+    errand = errand_of(breaks_in)
+    with errand.simulator(kind) as simulator:
+        state = create_agent(model_of(simulator), tools=[errand.enter]).invoke(asked())
+        assert len(simulator.requests) == len(errand.ports) + 2
+    assert state["messages"][-1].text == errand.last_words
+    assert errand.executed == errand.ports
+
+
+def streamed(agent):
+    """The text that who watches the stream sees."""
+    pieces = agent.stream(asked(), stream_mode="messages")
+    return "".join(piece.text for piece, _ in pieces if piece.type == "AIMessageChunk")
+
+
+def test_an_agent_that_streams_executes_every_tool_once_and_says_everything_once(kind, model_of, errand_of):
+    errand = errand_of("text")
+    with errand.simulator(kind) as simulator:
+        said = streamed(create_agent(model_of(simulator), tools=[errand.enter]))
+    assert said == "Now the next port." * 2 + errand.long + errand.last_words
+    assert errand.executed == errand.ports
+
+
+def test_a_streamed_tool_call_that_breaks_is_asked_for_again_by_the_retry_middleware(
+    kind, model_of, errand_of
+):
+    errand = errand_of("tool use")
+    again = ModelRetryMiddleware(max_retries=1, initial_delay=0.01, on_failure="error")
+    with errand.simulator(kind) as simulator:
+        streamed(create_agent(model_of(simulator), tools=[errand.enter], middleware=[again]))
+        assert len(simulator.requests) == len(errand.ports) + 2
+    assert errand.executed == errand.ports
