@@ -1,6 +1,17 @@
+"""What all tests share, and the table of `docs/reference/continuation.md`, which a test run writes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
 from calls import Witness
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "continuation.md"
+BEGIN, END = "<!-- written by the test run: begin -->\n", "<!-- end -->\n"
+
+_cells: dict[tuple[str, str, str, str], str] = {}
+"""What became of a call, by block, fault, sync or async, and surface."""
 
 
 @pytest.fixture
@@ -11,3 +22,34 @@ def anyio_backend() -> str:
 @pytest.fixture
 def witness() -> Witness:
     return Witness()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, value in report.user_properties if report.when == "call" else ():
+        if name == "continuation":
+            *cell, outcome, wanted = value
+            _cells[tuple(cell)] = outcome
+            if len(_cells) == wanted:
+                _write(_cells)
+
+
+def _write(cells: Mapping[tuple[str, str, str, str], str]) -> None:
+    """Write one row for each block, and one column for each fault; what differs by caller is said apart."""
+    faults = list(dict.fromkeys(fault for _, fault, _, _ in cells))
+    lines = [f"| broken in | caller | {' | '.join(f'`{fault}`' for fault in sorted(faults))} |"]
+    lines.append(f"| --- | --- |{' --- |' * len(faults)}")
+    for block in sorted({block for block, _, _, _ in cells}):
+        for surface, caller in (("Message", "waits for a `Message`"), ("stream", "streams")):
+            row = [_both(cells, block, fault, surface) for fault in sorted(faults)]
+            lines.append(f"| {block} | {caller} | {' | '.join(row)} |")
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    text = f"{before}{BEGIN}\n{chr(10).join(lines)}\n\n{END}{after}"
+    if text != page:
+        PAGE.write_text(text, encoding="utf-8")
+
+
+def _both(cells: Mapping[tuple[str, str, str, str], str], block: str, fault: str, surface: str) -> str:
+    sync, asynchronous = (cells[block, fault, mode, surface] for mode in ("sync", "async"))
+    return sync if sync == asynchronous else f"sync: {sync}; async: {asynchronous}"

@@ -1,4 +1,5 @@
 from .call import Attempt as Attempt, Call as Call, Chunk as Chunk, Outcome as Outcome, Usage as Usage
+from .deadline import deadline as deadline
 from .decisions import (
     Amend as Amend,
     Answer as Answer,
@@ -6,12 +7,14 @@ from .decisions import (
     GiveUp as GiveUp,
     Offload as Offload,
     Reject as Reject,
+    Resume as Resume,
     Retry as Retry,
     Stop as Stop,
     Wait as Wait,
 )
 from .errors import (
     ConfigError as ConfigError,
+    DeadlineExceededError as DeadlineExceededError,
     PluginError as PluginError,
     RequestRejectedError as RequestRejectedError,
     SeawallError as SeawallError,

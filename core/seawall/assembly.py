@@ -19,6 +19,7 @@ _GROWS = {
 """Deltas that bring a piece of a field: their key, and the field of the block."""
 _SETS = {"signature_delta": ("signature",), "compaction_delta": ("content", "encrypted_content")}
 """Deltas that bring fields whole."""
+THINKING = ("thinking", "redacted_thinking")
 _WITHIN = frozenset({"content_block_start", "content_block_delta", "message_delta", "message_stop"})
 """What means nothing before `message_start`; a stop of nothing is harmless, and the SDK lets it pass."""
 
@@ -137,12 +138,6 @@ class Assembly:
         """Every block, the open one last."""
         return [*self.whole, self._folded()] if self.open is not None else self.whole
 
-    @property
-    def ends_in_text(self) -> bool:
-        """Whether the last block, open or whole, is text."""
-        last = self.open or (self.whole[-1] if self.whole else {})
-        return last.get("type") == "text"
-
     def text(self) -> str:
         """The text of all text blocks."""
         return "".join(block.get("text") or "" for block in self.blocks if block.get("type") == "text")
@@ -155,14 +150,29 @@ class Assembly:
         ]
         return "".join([*pieces, *(part for parts in self._parts.values() for part in parts)])
 
-    def cut_back(self) -> None:
-        """Drop the open block unless it is text: it cannot be gone on with."""
-        if self.open is not None and self.open.get("type") != "text":
+    def cut_back(self, end: int) -> None:
+        """Keep only the first `end` blocks."""
+        if end <= len(self.whole):
+            del self.whole[end:]
             self._drop_open()
 
     def message(self) -> dict[str, Any] | None:
         """The message in the shape of the API's JSON answer; `None` before `message_start`."""
         return None if self.head is None else {**self.head, "content": self.blocks}
+
+
+def is_signed(block: Mapping[str, Any]) -> bool:
+    """Whether a block is thinking that came whole; the API refuses it without its signature."""
+    return block.get("type") == "redacted_thinking" or bool(
+        block.get("type") == "thinking" and block.get("signature")
+    )
+
+
+def written(event: Event) -> str:
+    """What the model wrote in one event: text, thinking or tool input."""
+    delta = event.get("delta") or {}
+    key, _ = _GROWS.get(str(delta.get("type")), ("", ""))
+    return str(delta.get(key, ""))
 
 
 def merged_usage(start: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, Any]:

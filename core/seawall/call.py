@@ -1,7 +1,9 @@
 """What a hook sees: the call, a chunk of its stream, how it ended."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 from seawall.frames import Event
@@ -10,6 +12,10 @@ _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cach
 
 Way = Literal["send", "restart", "prefill", "user_turn"]
 """How an attempt goes about the message: the first send, all over again, or on from what there is."""
+
+SeamDecision = Literal["exact", "overlap", "preamble", "start_over", "different", "nothing"]
+"""What a continuation began with: the very next character, words delivered before, a sentence and then those,
+the whole answer again, the whole answer again and then another one. `nothing`: it added no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,12 @@ class Attempt:
     model: str | None = None
     """The model that served, as the answer names it."""
     usage: Usage = field(default_factory=Usage)
+    events: int = 0
+    """Events received so far, pings included."""
+    seam: SeamDecision | None = None
+    """How its text joined what was delivered; `None` where there was nothing to join or it never came."""
+    overlap: int = 0
+    """Characters cut away at the seam, since they had been delivered or only announced the rest."""
     error: Exception | None = None
     """Why it failed; `None` when it ended well."""
 
@@ -65,10 +77,12 @@ class Call:
     """Whether the caller asked for a stream."""
     beta: bool = False
     timeout: float | None = None
-    """Seconds without a byte the caller itself allows, infinite for no limit; `None` when it did not say."""
+    """Seconds without a byte the caller itself allows; `None` when it set no limit."""
     attempts: list[Attempt] = field(default_factory=list)
     """The attempts so far, the current one last."""
     state: dict[object, Any] = field(default_factory=dict)
+    remaining: Callable[[], float] = field(default=lambda: math.inf, repr=False)
+    """Seconds left of the caller's deadline; infinite without one."""
     estimate: Callable[[str], int] = field(default=lambda text: len(text) // 4, repr=False)
     """Tokens of a text for this call's model, by the `estimate_tokens` hook."""
 
@@ -76,6 +90,19 @@ class Call:
     def attempt(self) -> int:
         """The number of the current attempt, from 1."""
         return len(self.attempts)
+
+    @property
+    def failures(self) -> int:
+        """Attempts in a row that brought nothing on, counted when the current one has failed: 1 or more.
+
+        An attempt whose output the next one continued was not in vain.
+        """
+        count = 1
+        for after, before in pairwise(reversed(self.attempts)):
+            if after.way in ("prefill", "user_turn") and before.usage.output_tokens:
+                break
+            count += 1
+        return count
 
     @property
     def model(self) -> str:

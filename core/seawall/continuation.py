@@ -1,42 +1,40 @@
 """How a broken message goes on: the way, and the request of that way. Sans-I/O. Rules: CONTINUATION.md.
 
-Covered are messages of text, with whole thinking blocks before it. For a caller that waits for a `Message`
-everything else starts over; for one that streams it ends in an error with the partial message, never in a
-wrong answer.
+What goes back to the model is the longest beginning of the message that the API takes as an assistant turn
+and that ends in text. For a caller that waits for a `Message` the rest is generated again. For one that
+streams nothing can be taken back: where the rest holds more than unfinished thinking, the call ends in an
+error with the partial message, never in a wrong answer.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from seawall.assembly import Assembly
+from seawall.assembly import THINKING, Assembly
 from seawall.call import Way
+from seawall.decisions import Resume
 
-CONTINUE_AFTER_TOKENS: Final = 200
-"""Tokens of the delivered part below which a `Message` is generated again instead of continued: it is
-cheaper."""
 MIN_TOKENS: Final = 256
 """`max_tokens` of a continuation at least: what is left is an estimate, and must not make an answer silently
 short."""
 _MIN_THINKING: Final = 1024
 """The API's smallest `thinking.budget_tokens`."""
-
-CONTINUATION_PROMPT: Final = (
-    "Your previous response was interrupted and ended with {previous_response}. "
-    "Continue from where you left off."
-)
-"""The documented user turn: https://platform.claude.com/docs/en/build-with-claude/streaming (error
-recovery)."""
 _QUOTED: Final = 200
 """Characters of the interrupted response that the user turn quotes."""
+_MIN_CACHED: Final = 1024
+"""Tokens of an assistant turn from which on it is worth a prompt-cache marker."""
+_MAX_MARKERS: Final = 4
+"""Prompt-cache markers that the API takes in one request."""
 
-_THINKING: Final = ("thinking", "redacted_thinking")
+_TOOLS_OF_THE_SERVER: Final = ("server_tool_use", "mcp_tool_use")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 """Half a surrogate pair: an answer may hold it as an escape, a request in UTF-8 may not."""
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?v?(\d+)(?:[-.](\d{1,2}))?(?!\d)", re.IGNORECASE)
 """The version in a model's name, whatever a platform puts around it; a date after it is none."""
 _LAST_WITH_PREFILL: Final = (4, 5)
 """Newer models answer a prefill with 400 (API.md, section 4)."""
+
+Block = Mapping[str, Any]
 
 
 def takes_prefill(model: str) -> bool:
@@ -45,52 +43,90 @@ def takes_prefill(model: str) -> bool:
     return version is not None and (int(version[1]), int(version[2] or 0)) <= _LAST_WITH_PREFILL
 
 
-def ways(params: Mapping[str, Any], so_far: Assembly, *, stream: bool, tokens: int) -> list[Way]:
+def ways(
+    params: Mapping[str, Any], so_far: Assembly, resume: Resume, *, stream: bool, tokens: int
+) -> list[Way]:
     """Return the ways a broken message may go on, best first; empty when there is none.
 
     Args:
         params: The request.
         so_far: What the caller has; for a caller that waits, what was received.
+        resume: What the plugins ask for.
         stream: Whether the caller streams, so that nothing it has can be taken back.
         tokens: Estimated tokens of `so_far`.
     """
-    if not any(_is_shown(block) for block in so_far.blocks):
+    blocks = so_far.blocks
+    if not any(map(_is_content, blocks)):
         return ["restart"]
     again: list[Way] = [] if stream else ["restart"]
-    if not stream and tokens < CONTINUE_AFTER_TOKENS:
+    turn, end = assistant_turn(so_far)
+    if not turn or _is_indivisible(params) or _HALF_PAIR.search(so_far.spoken()):
         return again
-    if not _can_continue(params, so_far, stream=stream):
+    if any(map(_is_content, blocks[end:])) if stream else tokens < resume.continue_after_tokens:
         return again
     thinks = (params.get("thinking") or {}).get("type", "disabled") != "disabled"
-    thinks = thinks or any(block.get("type") in _THINKING for block in so_far.whole)
+    thinks = thinks or any(block.get("type") in THINKING for block in turn)
     prefill: list[Way] = ["prefill"] if takes_prefill(str(params.get("model"))) and not thinks else []
     return [*prefill, "user_turn", *again]
 
 
-def _is_shown(block: Mapping[str, Any]) -> bool:
-    """Whether a block holds anything that a caller could have used."""
-    return block.get("type") != "text" or bool(str(block.get("text", "")).strip())
+def _is_content(block: Block) -> bool:
+    """Whether a block holds a part of the answer: neither thinking nor nothing."""
+    return block.get("type") not in THINKING and not _is_blank(block)
 
 
-def _can_continue(params: Mapping[str, Any], so_far: Assembly, *, stream: bool) -> bool:
-    if "format" in (params.get("output_config") or {}) or params.get("output_format") or params.get("thread"):
-        # a document is either valid or not; a thread is the server's, and takes each turn once
-        return False
-    is_cut_back = so_far.open is not None and so_far.open.get("type") != "text"
-    is_plain = all(
-        block.get("type") in _THINKING or (block.get("type") == "text" and not block.get("citations"))
-        for block in (so_far.whole if is_cut_back else so_far.blocks)
-    )
-    is_sendable = _HALF_PAIR.search(so_far.spoken()) is None
-    return is_plain and is_sendable and not (is_cut_back and stream) and bool(_assistant_turn(so_far))
+def _is_blank(block: Block) -> bool:
+    is_text = block.get("type") == "text" and not block.get("citations")
+    return is_text and not str(block.get("text", "")).strip()
 
 
-def continued(params: Mapping[str, Any], so_far: Assembly, way: Way, *, tokens: int) -> dict[str, Any]:
+def _is_indivisible(params: Mapping[str, Any]) -> bool:
+    """Whether the answer is one document, or a thread's, of which the server takes each turn once."""
+    output = params.get("output_config") or {}
+    return bool(output.get("format") or params.get("output_format") or params.get("thread"))
+
+
+def assistant_turn(so_far: Assembly) -> tuple[list[dict[str, Any]], int]:
+    """Return the blocks that go back, as they are, and how many blocks of the message they cover.
+
+    Of the last text the API refuses white space at the end. Left out are unfinished thinking, which has no
+    signature, and text without content. The turn ends before a call of the caller's own tools, whose result
+    is not known yet, before an unfinished call of the server's, and before what Seawall does not know.
+    """
+    turn: list[dict[str, Any]] = []
+    length, end = 0, 0
+    unanswered: set[str] = set()
+    for number, block in enumerate(so_far.blocks, 1):
+        kind = str(block.get("type"))
+        if kind in _TOOLS_OF_THE_SERVER:
+            unanswered.add(block["id"])
+        elif kind.endswith("_tool_result"):
+            unanswered.discard(block.get("tool_use_id", ""))
+        elif kind not in (*THINKING, "text", "compaction") or (
+            number > len(so_far.whole) and block.get("citations")
+        ):
+            break
+        if _is_blank(block) or _is_unfinished(block):
+            continue
+        turn.append(block)
+        if kind == "text" and not unanswered:
+            length, end = len(turn), number
+    del turn[length:]
+    if turn:
+        turn[-1] = {**turn[-1], "text": turn[-1]["text"].rstrip()}
+    return turn, end
+
+
+def continued(
+    params: Mapping[str, Any], so_far: Assembly, way: Way, resume: Resume, *, tokens: int
+) -> dict[str, Any]:
     """Return the request that goes on with `so_far`, about `tokens` long, by prefill or user turn."""
-    turn = _assistant_turn(so_far)
+    turn, _ = assistant_turn(so_far)
+    if tokens >= _MIN_CACHED and 0 < sum(_markers(params)) < _MAX_MARKERS:
+        turn[-1] = {**turn[-1], "cache_control": {"type": "ephemeral"}}
     messages = [*params["messages"], {"role": "assistant", "content": turn}]
     if way == "user_turn":
-        prompt = CONTINUATION_PROMPT.format(previous_response=turn[-1]["text"][-_QUOTED:])
+        prompt = resume.prompt.replace("{previous_response}", turn[-1]["text"][-_QUOTED:])
         messages.append({"role": "user", "content": prompt})
     body = {**params, "messages": messages, "max_tokens": max(int(params["max_tokens"]) - tokens, MIN_TOKENS)}
     thinking = params.get("thinking") or {}
@@ -101,11 +137,29 @@ def continued(params: Mapping[str, Any], so_far: Assembly, way: Way, *, tokens: 
     return body
 
 
-def _assistant_turn(so_far: Assembly) -> list[dict[str, Any]]:
-    """The blocks that go back, as they are, up to the last text; of its end the API refuses white space."""
-    blocks = [block for block in so_far.blocks if _is_shown(block)]
-    while blocks and blocks[-1].get("type") != "text":
-        blocks.pop()
-    if blocks:
-        blocks[-1] = {**blocks[-1], "text": blocks[-1]["text"].rstrip()}
-    return blocks
+def _markers(value: object) -> Iterator[int]:
+    """Yield 1 for each prompt-cache marker within a part of a request."""
+    if isinstance(value, Mapping):
+        yield int(bool(value.get("cache_control")))
+        for inner in value.values():
+            yield from _markers(inner)
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for inner in value:
+            yield from _markers(inner)
+
+
+def without_unfinished_thinking(messages: Sequence[Any]) -> list[Any]:
+    """Return `messages` less the thinking that a break left without a signature: the API refuses it."""
+    return [_finished(message) for message in messages]
+
+
+def _finished(message: Any) -> Any:
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if not isinstance(content, list) or message.get("role") != "assistant":
+        return message
+    kept = [block for block in content if not _is_unfinished(block)]
+    return message if len(kept) == len(content) else {**message, "content": kept}
+
+
+def _is_unfinished(block: Any) -> bool:
+    return isinstance(block, Mapping) and block.get("type") == "thinking" and not block.get("signature")

@@ -6,7 +6,7 @@ A value that cannot be acted upon raises `ValueError` where it is made, so that 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,24 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """How a message goes on that broke; part of an `Amend`."""
+
+    hold: Literal["none", "blocks"] = "none"
+    """`"blocks"`: a caller that streams gets tool calls only when the message is whole, so that one that
+    breaks can be generated again."""
+    continue_after_tokens: int = 200
+    """Tokens below which a `Message` is generated again instead of continued: it is cheaper."""
+    prompt: str = (
+        "Your previous response was interrupted and ended with {previous_response}. "
+        "Continue from where you left off."
+    )
+    """The user turn for models that refuse a prefill; `{previous_response}` is where its last words go. The
+    default is documented: https://platform.claude.com/docs/en/build-with-claude/streaming (error
+    recovery)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Amend:
     """`pre_request`: change what is sent in this attempt. What the caller gets stays what it asked for."""
 
@@ -58,6 +76,8 @@ class Amend:
     timeout: float | None = None
     """Seconds without a byte after which the attempt fails."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    resume: Resume | None = None
+    """How the message goes on if this attempt breaks."""
 
     def __post_init__(self) -> None:
         if self.timeout is not None:

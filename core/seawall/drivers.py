@@ -6,11 +6,13 @@ The body of the caller's response holds the driver, never the other way round: a
 stream to the garbage collector.
 """
 
+import math
 import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import anyio
@@ -33,6 +35,7 @@ class _Driver:
 
     def __init__(self, engine: Engine, exchange: Exchange) -> None:
         self.steps = engine.run()
+        self.remaining = engine.call.remaining
         self.exchange = exchange
         self.message: dict[str, Any] | None = None
         """The message for a caller that waits, once `frames` is exhausted."""
@@ -53,6 +56,10 @@ class _Driver:
     def interrupt(self) -> None:
         """End a call that another thread or task runs: wake it if it waits for bytes, let it do no more."""
         self._is_interrupted = True
+        self.shut_down()
+
+    def shut_down(self) -> None:
+        """Break the current connection, so that a read on it ends; from any thread."""
         stream = (
             self.exchange.response.extensions.get("network_stream")
             if self.exchange.response is not None
@@ -81,11 +88,12 @@ class SyncDriver(_Driver):
                 answer = None
                 if step.__class__ is Reception:
                     try:
-                        for data in self._body:
-                            if delivered := step.take(data):
-                                yield delivered
-                            if step.failure is not None:
-                                break
+                        with self._until_deadline():
+                            for data in self._body:
+                                if delivered := step.take(data):
+                                    yield delivered
+                                if step.is_over:
+                                    break
                     except _BODY_ERRORS as error:
                         answer = self.wire_error(error)
                 elif step.__class__ is bytes:
@@ -121,14 +129,30 @@ class SyncDriver(_Driver):
                 self.exchange.note_elapsed()
         return None
 
+    @contextmanager
+    def _until_deadline(self) -> Iterator[None]:
+        """Break the connection when the caller's deadline passes, however lively it is."""
+        seconds = self.remaining()
+        if seconds == math.inf:
+            yield
+            return
+        timer = threading.Timer(max(seconds, 0.0), self.shut_down)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def _send(self, send: Send) -> Accepted | Exception:
         self.check()
         try:
-            response = self.exchange.take(self._call_next(self.exchange.derived(send)))
-            if response is not None and self.exchange.must_read(send):
-                response.read()
+            with self._until_deadline():
+                response = self.exchange.take(self._call_next(self.exchange.derived(send)))
+                if response is not None and self.exchange.must_read(send):
+                    response.read()
         except AnthropicError as error:
-            return error
+            return wire_errors.told(error)
         except _BODY_ERRORS as error:
             return self.wire_error(error)
         if (whole := self.exchange.whole_body(send)) is not None:
@@ -179,7 +203,7 @@ class AsyncDriver(_Driver):
                         async for data in self._body:
                             if delivered := step.take(data):
                                 yield delivered
-                            if step.failure is not None:
+                            if step.is_over:
                                 break
                     except _BODY_ERRORS as error:
                         answer = self.wire_error(error)
@@ -221,11 +245,14 @@ class AsyncDriver(_Driver):
     async def _send(self, send: Send) -> Accepted | Exception:
         self.check()
         try:
-            response = self.exchange.take(await self._call_next(self.exchange.derived(send)))
-            if response is not None and self.exchange.must_read(send):
-                await response.aread()
-        except AnthropicError as error:
+            with anyio.fail_after(self._seconds_left()):
+                response = self.exchange.take(await self._call_next(self.exchange.derived(send)))
+                if response is not None and self.exchange.must_read(send):
+                    await response.aread()
+        except TimeoutError as error:
             return error
+        except AnthropicError as error:
+            return wire_errors.told(error)
         except _BODY_ERRORS as error:
             return self.wire_error(error)
         if (whole := self.exchange.whole_body(send)) is not None:
@@ -236,7 +263,24 @@ class AsyncDriver(_Driver):
             self._body = (
                 body if decoder is None else (frame_of_sse(sse) async for sse in decoder.aiter_bytes(body))
             )
+            if self._seconds_left() is not None:
+                self._body = self._until_deadline(self._body)
         return self.exchange.accepted(send)
+
+    def _seconds_left(self) -> float | None:
+        seconds = self.remaining()
+        return None if seconds == math.inf else max(seconds, 0.0)
+
+    async def _until_deadline(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Pass on `body` until the caller's deadline, however lively it is."""
+        data: bytes | None = b""
+        while data is not None:
+            with anyio.move_on_after(self._seconds_left()) as scope:
+                data = await anext(body, None)
+            if scope.cancelled_caught:
+                return
+            if data:
+                yield data
 
 
 async def _whole(data: bytes) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ came of them. Here are the rules about attempts, waits, retries and the end of a
 """
 
 import logging
+import math
 from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Any, Literal, NoReturn
@@ -15,9 +16,15 @@ from pydantic_core import from_json
 from seawall import wire_errors
 from seawall.assembly import Assembly
 from seawall.call import Attempt, Call, Outcome, Usage, Way
-from seawall.continuation import continued, ways
-from seawall.decisions import Amend, GiveUp, Offload, Retry
-from seawall.errors import ConfigError, PluginError, SeawallError, StreamStoppedError
+from seawall.continuation import assistant_turn, continued, ways, without_unfinished_thinking
+from seawall.decisions import Amend, GiveUp, Offload, Resume, Retry
+from seawall.errors import (
+    ConfigError,
+    DeadlineExceededError,
+    PluginError,
+    SeawallError,
+    StreamStoppedError,
+)
 from seawall.frames import events_of, frame_of
 from seawall.hooks import CallHooks, Hooks, Implementation, Plan, combine_errors, combine_requests
 from seawall.reception import Reception
@@ -27,21 +34,32 @@ _log = logging.getLogger("seawall.engine")
 
 
 class Engine:
-    """Runs one call; made for it and used once."""
+    """Runs one call; made for it and used once.
 
-    def __init__(self, call: Call, hooks: Hooks) -> None:
+    Args:
+        learned: Ways that the model is known to refuse; grows by what is learned here.
+    """
+
+    def __init__(self, call: Call, hooks: Hooks, learned: set[Way] | None = None) -> None:
         self._call = call
+        self._learned = set() if learned is None else learned
         self._hooks = CallHooks(hooks)
         self._so_far = Assembly()
         self._way: Way = "send"
-        self._refused: set[Way] = set()
+        self._refused = set(self._learned)
         """Ways that were answered with 400."""
-        self._mark = 0
-        """Length of what was spoken before the current attempt."""
+        self._resume = Resume()
+        self._reception: Reception | None = None
+        """That of the current attempt."""
         self._is_open = False
         self._status: Literal["completed", "failed", "stopped", "abandoned"] = "failed"
         self._error: Exception | None = None
         call.estimate = partial(self._hooks.estimate, model=call.model)
+
+    @property
+    def call(self) -> Call:
+        """The call that it runs."""
+        return self._call
 
     def run(self) -> Generator[Step, Any, dict[str, Any] | None]:
         """Yield steps until the call has ended.
@@ -73,6 +91,7 @@ class Engine:
     def _conduct(self) -> Generator[Step, Any, dict[str, Any] | None]:
         while True:
             self._call.attempts.append(Attempt(self._call.attempt + 1, self._way))
+            self._reception = None
             plan = yield from self._plan()
             if plan.answer is not None:
                 return (yield from self._answer(plan.answer.message))
@@ -86,6 +105,7 @@ class Engine:
                 failure = self._take_body(accepted, accepted.body)
             if failure is None:
                 self._doubt()
+                self._learn()
                 return self._so_far.message() if sent.stream and not self._call.stream else None
             yield CLOSE
             yield from self._recover(failure)
@@ -99,6 +119,7 @@ class Engine:
                 self._fail(plan.reject, "rejected before it was sent")
             if plan.answer is not None or plan.wait is None:
                 return plan
+            self._check_deadline(plan.wait.seconds, f"waiting for {plan.wait.reason}")
             _log.info("call %s: waiting %.1f s: %s", self._call.id, plan.wait.seconds, plan.wait.reason)
             yield Sleep(plan.wait.seconds)
 
@@ -107,12 +128,30 @@ class Engine:
         stream = call.stream or bool(amend.stream)
         if stream and not call.stream and call.attempt == 1:
             _log.info("call %s: streamed on the wire (max_tokens %d)", call.id, call.max_tokens)
+        self._resume = amend.resume or self._resume
         params = {**call.params, **amend.params}
+        if isinstance(params.get("messages"), list):
+            params["messages"] = without_unfinished_thinking(params["messages"])
         if self._way in ("prefill", "user_turn"):
-            params = continued(params, self._so_far, self._way, tokens=call.estimate(self._so_far.spoken()))
+            tokens = call.estimate(self._so_far.spoken())
+            params = continued(params, self._so_far, self._way, self._resume, tokens=tokens)
         if stream:
             params["stream"] = True
-        return Send(params, stream, call.attempt - 1, amend.timeout, amend.headers)
+        self._check_deadline(0.0, "sending")
+        timeout = amend.timeout
+        if (left := call.remaining()) < min(timeout or math.inf, call.timeout or math.inf):
+            timeout = left
+        return Send(params, stream, call.attempt - 1, timeout, amend.headers)
+
+    def _check_deadline(self, seconds: float, what: str, failure: Exception | None = None) -> None:
+        """Fail if the deadline passes before what takes `seconds` is done."""
+        left = self._call.remaining()
+        if left > seconds:
+            return
+        said = f"{max(left, 0.0):.1f} s of the deadline are left; {what} takes {seconds:.1f} s"
+        error = DeadlineExceededError("the deadline passed" if left <= 0 else said)
+        error.__cause__ = failure
+        self._fail(error, "the deadline")
 
     def _answer(self, message: Mapping[str, Any]) -> Generator[Step, Any, dict[str, Any] | None]:
         """Give the caller a message that a plugin had."""
@@ -136,8 +175,8 @@ class Engine:
         yield from self._open()
         if self._way in ("send", "restart") and not self._call.stream:
             self._so_far = Assembly()
-        self._mark = len(self._so_far.spoken())
-        reception = Reception(self._call, self._hooks, self._so_far, accepted.response)
+        reception = Reception(self._call, self._hooks, self._so_far, accepted.response, self._resume)
+        self._reception = reception
         if delivered := reception.end((yield reception)):
             yield delivered
         return reception.failure
@@ -159,8 +198,14 @@ class Engine:
 
     def _doubt(self) -> None:
         """Say so when a continuation added nothing: was the message whole, or did the model give it up?"""
-        if self._way in ("prefill", "user_turn") and len(self._so_far.spoken()) == self._mark:
+        is_continuation = self._way in ("prefill", "user_turn")
+        if is_continuation and self._reception is not None and self._reception.added_nothing:
             _log.warning("call %s: asked to go on, the model added nothing; it may be short", self._call.id)
+
+    def _learn(self) -> None:
+        """Remember the ways that were refused, now that another one was not."""
+        if self._way in ("prefill", "user_turn"):
+            self._learned |= self._refused
 
     def _note(self, accepted: Accepted) -> None:
         attempt = self._call.attempts[-1]
@@ -181,6 +226,8 @@ class Engine:
         attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
         self._estimate_output()
         decision = combine_errors((yield from self._ask("on_error", failure)))
+        if self._call.remaining() <= 0:
+            self._check_deadline(0.0, "", failure)
         if isinstance(decision, GiveUp):
             self._fail(failure, decision.reason)
         is_refused = attempt.status == 400 and attempt.way in ("prefill", "user_turn")  # noqa: PLR2004 - HTTP
@@ -190,6 +237,7 @@ class Engine:
             self._fail(failure, "it is not retried")
         self._way = self._next_way(failure)
         delay = decision.delay if isinstance(decision, Retry) else 0.0
+        self._check_deadline(delay, "the wait before another attempt", failure)
         _log.info(
             "call %s: attempt %d failed (%s); attempt %d (%s) in %.1f s",
             *(self._call.id, attempt.number, type(failure).__name__, attempt.number + 1, self._way, delay),
@@ -199,23 +247,21 @@ class Engine:
     def _next_way(self, failure: Exception) -> Way:
         if not self._call.stream and isinstance(failure, wire_errors.ContinuationMismatchError):
             return "restart"
-        if not self._call.stream:
-            self._so_far.cut_back()
-        tokens = self._call.estimate(self._so_far.spoken())
-        found = ways(self._call.params, self._so_far, stream=self._call.stream, tokens=tokens)
+        so_far, stream = self._so_far, self._call.stream
+        if stream and self._reception is not None and self._reception.held_from is not None:
+            so_far.cut_back(self._reception.held_from)
+        tokens = self._call.estimate(so_far.spoken())
+        found = ways(self._call.params, so_far, self._resume, stream=stream, tokens=tokens)
         left = [way for way in found if way not in self._refused]
         if not left:
             self._fail(failure, "what was delivered can neither be continued nor taken back")
+        if not stream and left[0] != "restart":
+            so_far.cut_back(assistant_turn(so_far)[1])
         return left[0]
 
     def _estimate_output(self) -> None:
-        """Estimate what a broken attempt generated: the API tells only at the end."""
-        attempt = self._call.attempts[-1]
-        if attempt.model is not None and not self._so_far.complete:
-            tokens = self._call.estimate(self._so_far.spoken()[self._mark :])
-            counts = attempt.usage.counts()
-            counts["output_tokens"] = max(tokens, counts["output_tokens"])
-            attempt.usage = Usage(**counts, is_estimated=True)
+        if self._reception is not None:
+            self._reception.estimate_output()
 
     # -- hooks and the end
 
@@ -252,6 +298,8 @@ class Engine:
     def _hang_on(self, error: BaseException, why: str) -> None:
         """Hang on `error` what was paid for, and why the call ended."""
         partial = self._so_far.message() if self._so_far.started else None
+        if partial is not None:
+            partial["usage"] = {**(partial.get("usage") or {}), **self._call.usage.counts()}
         wire_errors.hang_partial(error, partial, self._call.usage, beta=self._call.beta)
         sends = self._call.attempt
         error.add_note(f"Seawall: {sends} attempt{'s' * (sends != 1)}; {why}.")

@@ -34,6 +34,10 @@ class RequestRejectedError(SeawallError):
     """A plugin refused the call before anything was sent."""
 
 
+class DeadlineExceededError(SeawallError, TimeoutError):
+    """The time that `seawall.deadline` gave is over, or would be before the call could go on."""
+
+
 class StreamStoppedError(SeawallError):
     """A plugin stopped the stream; `partial_message` holds what had come."""
 

@@ -165,7 +165,7 @@ def _merged(amends: Iterable[tuple[str, Amend]]) -> Amend:
     for plugin, amend in amends:
         params.add(plugin, amend.params)
         headers.add(plugin, {name.lower(): value for name, value in amend.headers.items()})
-        own = {"stream": amend.stream, "timeout": amend.timeout}
+        own = {"stream": amend.stream, "timeout": amend.timeout, "resume": amend.resume}
         rest.add(plugin, {name: value for name, value in own.items() if value is not None})
     return Amend(params=params.values, headers=headers.values, **rest.values)
 

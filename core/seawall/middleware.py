@@ -1,16 +1,17 @@
 """The seam to the SDK: `protect` and the middleware it installs."""
 
 import logging
-import math
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import anthropic
 import httpx2
 from anthropic import APIRequest, AsyncCallNext, CallNext, Middleware, NotGiven
 
-from seawall.call import Call
+from seawall.call import Call, Way
+from seawall.deadline import remaining_time
 from seawall.drivers import AsyncBody, AsyncDriver, SyncBody, SyncDriver
 from seawall.engine import Engine
 from seawall.exchange import Exchange, is_beta, is_message_request, repaired
@@ -19,11 +20,26 @@ from seawall.registry import load
 
 _log = logging.getLogger("seawall.middleware")
 
-AnyClient = TypeVar("AnyClient", anthropic.Anthropic, anthropic.AsyncAnthropic)
+_Client: TypeAlias = (
+    anthropic.Anthropic
+    | anthropic.AsyncAnthropic
+    | anthropic.AnthropicBedrock
+    | anthropic.AsyncAnthropicBedrock
+    | anthropic.AnthropicBedrockMantle
+    | anthropic.AsyncAnthropicBedrockMantle
+    | anthropic.AnthropicVertex
+    | anthropic.AsyncAnthropicVertex
+)
+"""The SDK's clients; those of Foundry, AWS and Google Cloud are subclasses of the first two."""
+AnyClient = TypeVar("AnyClient", bound=_Client)
 
 _LONG_TIMEOUT = httpx2.Timeout(600.0, connect=5.0, pool=600.5)
 """The SDK's default in all that matters, yet not equal to it: a client with the default refuses a large call
 that does not stream with a `ValueError` before any middleware sees it (P2)."""
+
+
+_learned: defaultdict[tuple[str, str], set[Way]] = defaultdict(set)
+"""Ways of going on that a model at an address refuses; the process learns it once."""
 
 
 class Protection(Middleware):
@@ -32,7 +48,7 @@ class Protection(Middleware):
     def __init__(
         self,
         hooks: Hooks,
-        client: anthropic.Anthropic | anthropic.AsyncAnthropic,
+        client: _Client,
         timeout: float | None = None,
     ) -> None:
         self._hooks = hooks
@@ -79,8 +95,10 @@ class Protection(Middleware):
             timeout=self._timeout
             if isinstance(request.timeout, NotGiven)
             else _read_timeout(request.timeout),
+            remaining=remaining_time(),
         )
-        return Engine(call, self._hooks), Exchange(request, self._client, is_async=is_async)
+        learned = _learned[str(self._client.base_url), call.model]
+        return Engine(call, self._hooks, learned), Exchange(request, self._client, is_async=is_async)
 
 
 def protect(
@@ -111,14 +129,14 @@ def protect(
     ]
     is_default = client.timeout in (anthropic.DEFAULT_TIMEOUT, _LONG_TIMEOUT)
     protection = Protection(hooks, client, None if is_default else _read_timeout(client.timeout))
-    return client.with_options(
+    protected = client.with_options(
         middleware=[protection, *others],
         max_retries=0,  # P6: one owner of retries
         timeout=_LONG_TIMEOUT if is_default else client.timeout,
     )
+    return cast("AnyClient", protected)  # each returns its own type; of a union mypy knows only the union
 
 
-def _read_timeout(timeout: float | httpx2.Timeout | None) -> float:
-    """Seconds without a byte that a timeout of the SDK allows; infinite where it sets no limit."""
-    seconds = timeout.read if isinstance(timeout, httpx2.Timeout) else timeout
-    return math.inf if seconds is None else seconds
+def _read_timeout(timeout: float | httpx2.Timeout | None) -> float | None:
+    """Seconds without a byte that a timeout of the SDK allows; `None` where it sets no limit."""
+    return timeout.read if isinstance(timeout, httpx2.Timeout) else timeout

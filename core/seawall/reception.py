@@ -1,15 +1,15 @@
 """Takes in the stream of one attempt: the path of a chunk. Sans-I/O.
 
 Bytes come in as the network cut them, frames are parsed, shown to the hooks, joined to what was delivered
-before, and go out as they came, byte for byte, unless they had to be changed.
+before, and go out as they came, byte for byte, unless they had to be changed or are held back.
 """
 
 from typing import Any
 
 from seawall import wire_errors
-from seawall.assembly import Assembly, merged_usage
+from seawall.assembly import Assembly, merged_usage, written
 from seawall.call import Attempt, Call, Chunk, Usage
-from seawall.decisions import Cut, Stop
+from seawall.decisions import Cut, Resume, Stop
 from seawall.errors import ConfigError, PluginError, StreamStoppedError
 from seawall.frames import Event, FrameBuffer, frame_of, parse
 from seawall.hooks import CallHooks, Implementation
@@ -26,22 +26,40 @@ class Reception:
     """Takes in one attempt's stream.
 
     Args:
+        so_far: The message as the caller has it and what is held back; grows with what is received.
         response: The `httpx2.Response`, for the errors.
-        so_far: The message as the caller has it; grows with what is delivered.
     """
 
-    def __init__(self, call: Call, hooks: CallHooks, so_far: Assembly, response: Any) -> None:
+    def __init__(
+        self, call: Call, hooks: CallHooks, so_far: Assembly, response: Any, resume: Resume | None = None
+    ) -> None:
         self._call = call
         self._hooks = hooks
         self._so_far = so_far
         self._response = response
-        self._splice = Splice(so_far) if so_far.head is not None else None
+        self._holds_tools = resume is not None and resume.hold == "blocks"
+        self._attempt: Attempt = call.attempts[-1]
+        self._splice: Splice | None = None
+        if so_far.head is not None:
+            stops = call.params.get("stop_sequences") or ()
+            self._splice = Splice(so_far, self._attempt.way, stop_sequences=stops)
         self._frames = FrameBuffer()
         self._events = 0
+        self._is_counted = False
+        """The API has told what the attempt cost."""
         self._usage: dict[str, Any] = {}
+        self._spoken_before = len(so_far.spoken())
+        self._rejoined: list[str] = []
+        """What a further attempt generated, also what was cut away at the seam."""
         self._delivered: list[bytes] = []
+        self._held: list[bytes] = []
+        self._held_kind = ""
+        self.held_from: int | None = None
+        """The first block of the message that is held back; `None` when nothing is."""
         self.failure: Exception | None = None
-        """Why the attempt failed; nothing more is to be fed then."""
+        """Why the attempt failed."""
+        self.is_over = False
+        """Nothing more is to be fed."""
 
     def take(self, data: bytes) -> bytes:
         """Return what is delivered for the next bytes of the body."""
@@ -50,7 +68,10 @@ class Reception:
             # a failure after the `stop_reason` is none: nothing of the message is missing
             if failure is not None and (isinstance(failure, _DECIDED) or not self._so_far.complete):
                 self.failure = failure
+                self.is_over = True
+            if self.is_over:
                 break
+        self._attempt.events = self._events
         return self._deliver()
 
     def end(self, error: Exception | None) -> bytes:
@@ -60,17 +81,33 @@ class Reception:
                 # some servers leave out the last blank line; a last frame that is cut is left out instead
                 self._take_frame(rest)
             if not self._so_far.has_stopped:
-                self._so_far.add(_STOP)
-                self._delivered.append(frame_of(_STOP))
+                self._pass(_STOP, frame_of(_STOP))
         elif self.failure is None:
             self.failure = error or wire_errors.TruncatedStreamError(
                 self._response, events=self._events, rest=self._frames.rest
             )
+        if self._splice is not None:
+            self._attempt.seam, self._attempt.overlap = self._splice.seam.decision, self._splice.seam.overlap
         return self._deliver()
 
     def _deliver(self) -> bytes:
         delivered, self._delivered = self._delivered, []
         return b"".join(delivered) if self._call.stream else b""
+
+    @property
+    def added_nothing(self) -> bool:
+        """Whether the message is what it was before."""
+        return len(self._so_far.spoken()) == self._spoken_before
+
+    def estimate_output(self) -> None:
+        """Estimate what an attempt without its final usage generated: the API tells only at the end."""
+        attempt = self._attempt
+        if self._is_counted:
+            return
+        generated = "".join(self._rejoined) or self._so_far.spoken()[self._spoken_before :]
+        counts = attempt.usage.counts()
+        counts["output_tokens"] = max(self._call.estimate(generated), counts["output_tokens"])
+        attempt.usage = Usage(**counts, is_estimated=True)
 
     def _take_frame(self, frame: bytes) -> Exception | None:
         """Take one frame; returns the failure it is."""
@@ -116,31 +153,63 @@ class Reception:
                 return wire_errors.StreamCutError(self._response, plugin=hook.plugin, reason=reason)
         return None
 
-    def _pass(self, event: Event | None, frame: bytes) -> None:
-        """Pass an event on as it came."""
-        if event is not None:
-            self._so_far.add(event)
-        self._delivered.append(frame)
-
     def _join(self, event: Event, frame: bytes) -> None:
+        """Pass on what becomes of an event that joins what was delivered, or counts tokens."""
         kind = event.get("type")
         if kind == "message_start":
             self._note_usage(event["message"].get("usage"))
             self._attempt.model = event["message"].get("model")
         elif kind == "message_delta":
             self._note_usage(event.get("usage"))
-        for joined in self._splice.feed(event) if self._splice is not None else (event,):
-            event_out = (
-                summed(joined, self._so_far, self._call.attempts)
-                if joined.get("type") == "message_delta"
-                else joined
-            )
-            self._so_far.add(event_out)
-            self._delivered.append(frame if event_out is event else frame_of(event_out))
+            self._is_counted = True
+        if self._splice is None:
+            self._pass(self._with_sums(event), frame, was=event)
+            return
+        self._rejoined.append(written(event))
+        for joined in self._splice.feed(event):
+            if self._splice.is_over:
+                self.estimate_output()
+            self._pass(self._with_sums(joined), frame, was=event)
+        self.is_over = self._splice.is_over
 
-    @property
-    def _attempt(self) -> Attempt:
-        return self._call.attempts[-1]
+    def _with_sums(self, event: Event) -> Event:
+        """The event with the usage of all attempts, if it tells the usage."""
+        if event.get("type") != "message_delta":
+            return event
+        return summed(event, self._so_far, self._call.attempts)
+
+    def _pass(self, event: Event | None, frame: bytes, was: Event | None = None) -> None:
+        """Add an event to the message and its frame to what is delivered; `was` it another when it came?"""
+        if event is None:
+            self._delivered.append(frame)
+            return
+        self._so_far.add(event)
+        if was is not None and event is not was:
+            frame = frame_of(event)
+        if self._held or event.get("type") == "content_block_start":
+            self._hold(event, frame)
+        else:
+            self._delivered.append(frame)
+
+    def _hold(self, event: Event, frame: bytes) -> None:
+        """Hold back thinking of which there is nothing to see yet, and tool calls if that is asked for.
+
+        What the caller was not shown can be generated again.
+        """
+        kind = event.get("type")
+        if not self._held:
+            self._held_kind = event["content_block"].get("type")
+            if self._held_kind == "thinking" or (self._holds_tools and self._held_kind == "tool_use"):
+                self.held_from = len(self._so_far.whole)
+                self._held.append(frame)
+            else:
+                self._delivered.append(frame)
+            return
+        self._held.append(frame)
+        is_shown = kind == "content_block_stop" or bool(event.get("delta", {}).get("thinking"))
+        if kind == "message_delta" or (self._held_kind == "thinking" and is_shown):
+            self._delivered += self._held
+            self._held, self.held_from = [], None
 
     def _note_usage(self, usage: dict[str, Any] | None) -> None:
         self._usage = merged_usage(self._usage, usage or {})

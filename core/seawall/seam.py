@@ -10,7 +10,9 @@ that do not repeat themselves already, as the rows of a table of zeros do.
 """
 
 import re
-from typing import Final
+from typing import Final, NoReturn
+
+from seawall.call import SeamDecision
 
 _TAIL: Final = 4000
 """Characters of the delivered text among which a repetition is looked for."""
@@ -45,6 +47,10 @@ class Seam:
         self._retraced = 0
         """Characters of the delivered text a start-over has repeated so far; 0 when it is none."""
         self._is_joined = not delivered
+        self.decision: SeamDecision | None = None
+        """What the continuation began with, once that is clear."""
+        self.overlap = 0
+        """Characters of it that were cut away."""
 
     def feed(self, text: str) -> str:
         """Return what of the held and the new text is to be delivered now; may be empty.
@@ -65,9 +71,13 @@ class Seam:
         Raises:
             Diverged: The continuation started over and ended before it came to anything new.
         """
-        rest = "" if self._is_joined or self._retraced else self._join()
+        if self._is_joined:
+            return ""
+        rest = "" if self._retraced else self._join()
         if self._retraced:
-            raise Diverged
+            self._diverge()
+        if not rest:
+            self.decision = "nothing"
         return rest
 
     def _join(self) -> str:
@@ -76,7 +86,7 @@ class Seam:
         starts = _starts(held)
         for start in starts:
             if end := self._repetition(held[start:]):
-                return held[start + end :]
+                return self._cut(start + end, "preamble" if start else "overlap")
         for start in starts:
             agreed = _agreement(self._delivered, held[start:])
             # a beginning that came again later, as in the lines of a log, may come once more
@@ -84,18 +94,30 @@ class Seam:
             if agreed >= _MIN_START_OVER and not _repeats_itself(said) and self._delivered.find(said, 1) < 0:
                 self._is_joined = False
                 self._retraced = agreed
+                self._cut(start + agreed, "start_over")
                 return self._retrace(held[start + agreed :])
-        return held[_white_said_again(self._delivered, held) :]
+        return self._cut(_white_said_again(self._delivered, held), "exact")
+
+    def _cut(self, length: int, decision: SeamDecision) -> str:
+        """Cut away the start of what is held; returns the rest."""
+        self.decision = decision
+        self.overlap = length
+        return self._held[length:]
+
+    def _diverge(self) -> NoReturn:
+        self.decision = "different"
+        raise Diverged
 
     def _retrace(self, text: str) -> str:
         agreed = _agreement(self._delivered[self._retraced : self._retraced + len(text)], text)
         self._retraced += agreed
+        self.overlap += agreed
         if self._retraced == len(self._delivered):
             self._is_joined = True
             self._retraced = 0
             return text[agreed:]
         if agreed < len(text):
-            raise Diverged
+            self._diverge()
         return ""
 
     def _is_undecided(self) -> bool:

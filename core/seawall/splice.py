@@ -6,12 +6,11 @@ Rules: CONTINUATION.md, "Its answer, spliced".
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from seawall.assembly import Assembly, merged_usage
-from seawall.call import Attempt, Usage
+from seawall.assembly import THINKING, Assembly, is_signed, merged_usage
+from seawall.call import Attempt, Usage, Way
 from seawall.frames import Event
 from seawall.seam import Seam
-
-_THINKING = ("thinking", "redacted_thinking")
+from seawall.stops import StopAcrossSeam
 
 
 class Splice:
@@ -24,13 +23,19 @@ class Splice:
             yields, before it asks for the next.
     """
 
-    def __init__(self, so_far: Assembly) -> None:
+    def __init__(self, so_far: Assembly, way: Way, stop_sequences: Sequence[str] = ()) -> None:
         self._so_far = so_far
-        self._seam = Seam(so_far.text())
+        self.seam = Seam(so_far.text())
+        self._stop_across = StopAcrossSeam(so_far.text(), stop_sequences)
+        self.is_over = False
+        """The message is whole; the rest of the attempt is not wanted."""
+        self._goes_on = so_far.open is not None and so_far.open.get("type") == "text"
+        """A text block was open when the message broke."""
+        self._drops_thinking = way != "restart" or self._goes_on or any(map(is_signed, so_far.blocks))
+        """A signature holds for the conversation it was made in: one with a continuation in it is not the
+        caller's, nor is one without the thinking that the caller has."""
         self._is_first = so_far.started
         """No block has come that goes on with the message; thinking does not."""
-        self._goes_on = so_far.open is not None
-        """A text block was open when the message broke."""
         self._dropped: int | None = None
         """The attempt's index of a thinking block that is left out."""
         self._joining: int | None = None
@@ -64,8 +69,7 @@ class Splice:
 
     def _start(self, event: Event) -> Iterator[Event]:
         kind = event["content_block"].get("type")
-        if kind in _THINKING and self._is_first and self._so_far.ends_in_text:
-            # the delivered order stays: thinking, then text
+        if kind in THINKING and self._drops_thinking:
             self._dropped = event["index"]
             return
         joins = kind == "text" and self._is_first
@@ -76,13 +80,15 @@ class Splice:
             self._held_start = None if self._goes_on else event
         else:
             yield self._moved(event)
-        self._is_first = self._is_first and kind in _THINKING
+        self._is_first = self._is_first and kind in THINKING
 
     def _delta(self, event: Event) -> Iterator[Event]:
         delta = event["delta"]
         if event["index"] == self._joining:
             if delta.get("type") == "text_delta":
-                text = self._seam.feed(delta["text"])
+                text = self._stop_across.feed(self.seam.feed(delta["text"]))
+                if self._stop_across.found is not None:
+                    yield from self._end(self._stop_across.found)
                 if not text:
                     return
                 if text != delta["text"]:
@@ -93,7 +99,7 @@ class Splice:
     def _stop(self, event: Event) -> Iterator[Event]:
         if event["index"] == self._joining:
             self._joining = None
-            if rest := self._seam.flush():
+            if rest := self._stop_across.feed(self.seam.flush()) + self._stop_across.flush():
                 yield from self._release()
                 delta = {"type": "text_delta", "text": rest}
                 yield self._moved({"type": "content_block_delta", "index": event["index"], "delta": delta})
@@ -113,6 +119,15 @@ class Splice:
         index = self._joining if self._joining is not None else len(self._so_far.whole)
         if self._joining is not None or self._so_far.open is not None:
             yield from self._stop({"type": "content_block_stop", "index": index})
+
+    def _end(self, stop_sequence: str) -> Iterator[Event]:
+        """End the message at a stop sequence that began before this attempt."""
+        self.is_over = True
+        self._joining, self._held_start = None, None
+        yield from self._close()
+        ending = {"stop_reason": "stop_sequence", "stop_sequence": stop_sequence}
+        yield {"type": "message_delta", "delta": ending, "usage": {}}
+        yield {"type": "message_stop"}
 
     def _moved(self, event: Event) -> Event:
         """The event with the index of the block that is next, or open."""

@@ -6,10 +6,16 @@ each becomes its class.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
-from anthropic import APIConnectionError, APIResponseValidationError, APIStatusError, APITimeoutError
+from anthropic import (
+    AnthropicError,
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+)
 from anthropic._error_classes import make_status_error
 from anthropic.types import Message
 from anthropic.types.beta import BetaMessage
@@ -32,6 +38,15 @@ _STATUS_OF_TYPE = {
 }
 """https://platform.claude.com/docs/en/api/errors; types may grow, and one not listed here keeps the status of
 the stream."""
+
+
+_TIMEOUTS: Mapping[type, tuple[str, str]] = {
+    httpx2.ConnectTimeout: ("no connection was made", "connect"),
+    httpx2.ReadTimeout: ("the connection was silent, without even a ping", "read"),
+    httpx2.WriteTimeout: ("the request could not be written", "write"),
+    httpx2.PoolTimeout: ("no connection became free; the client's limits allow no more", "pool"),
+}
+_Error = TypeVar("_Error", bound=AnthropicError)
 
 
 class TruncatedStreamError(SeawallError, APIConnectionError):
@@ -112,13 +127,21 @@ def transport_error(error: Exception, request: httpx2.Request) -> APIConnectionE
     """The SDK's error for an exception of the HTTP library while a body was read."""
     if isinstance(error, httpx2.TimeoutException):
         failure: APIConnectionError = APITimeoutError(request=request)
-        failure.add_note("Seawall: no byte arrived within the read timeout.")
     else:
         failure = APIConnectionError(
             message=f"The connection broke: {error or type(error).__name__}", request=request
         )
     failure.__cause__ = error
-    return failure
+    return told(failure)
+
+
+def told(error: _Error) -> _Error:
+    """The same error; if it is a timeout, with a note which of the timeouts it was."""
+    what, name = _TIMEOUTS.get(type(error.__cause__), ("", ""))
+    if what and isinstance(error, APITimeoutError):
+        seconds = error.request.extensions.get("timeout", {}).get(name)
+        error.add_note(f"Seawall: {what} (timeout {name!r}: {seconds} s).")
+    return error
 
 
 def hang_partial(

@@ -9,8 +9,7 @@ from email.utils import format_datetime
 import anthropic
 import httpx2
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from seawall_backoff.retry_after import retry_after
 

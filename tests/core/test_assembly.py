@@ -299,15 +299,18 @@ def test_a_message_that_came_whole_is_taken_over():
     assert (assembly.complete, assembly.has_stopped, assembly.text()) == (True, True, "Hello")
 
 
-@pytest.mark.parametrize(("block", "is_kept"), [(TEXT, True), (THINKING, False), (TOOL, False)])
-def test_cutting_back_drops_an_open_block_unless_it_is_text(block, is_kept):
+@pytest.mark.parametrize(("end", "spoken"), [(0, ""), (1, "a"), (2, 'a{"a'), (3, 'a{"a')])
+def test_cutting_back_keeps_the_first_blocks_and_goes_on_after_them(end, spoken):
     assembly = assembled(
-        block_start(TEXT), *said("a"), block_stop(), block_start(block, 1), *written('{"a', index=1)
+        block_start(TEXT), *said("a"), block_stop(), block_start(TOOL, 1), *written('{"a', index=1)
     )
-    assembly.cut_back()
-    assert (assembly.open is not None) == is_kept
-    assert len(assembly.blocks) == 1 + is_kept
-    assert assembly.spoken() == ('a{"a' if is_kept else "a")
+    assembly.cut_back(end)
+    assert len(assembly.blocks) == min(end, 2)
+    assert (assembly.open is not None) == (end >= 2)
+    assert assembly.spoken() == spoken
+    if end < 2:
+        assembly.add(block_start(TEXT, end))
+        assert assembly.open == TEXT
 
 
 def test_nothing_that_was_said_is_left_out_of_the_estimate():

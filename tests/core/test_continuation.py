@@ -6,7 +6,8 @@ import itertools
 import pytest
 
 from seawall.assembly import Assembly
-from seawall.continuation import CONTINUE_AFTER_TOKENS, MIN_TOKENS, continued, takes_prefill, ways
+from seawall.continuation import MIN_TOKENS, continued, takes_prefill, ways, without_unfinished_thinking
+from seawall.decisions import Resume
 from seawall.frames import events_of
 
 OLD, NEW = "claude-opus-4-5", "claude-opus-5-5"
@@ -78,7 +79,11 @@ BLANK = {"type": "text", "text": " \n"}
 THINKING = {"type": "thinking", "thinking": "Hm. ", "signature": "c2ln"}
 REDACTED = {"type": "redacted_thinking", "data": "Zm9v"}
 TOOL = {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}
-RESULT = {"type": "web_search_tool_result", "content": []}
+SEARCH = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "fox"}}
+RESULT = {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}
+UNSIGNED = {**THINKING, "signature": ""}
+COMPACTION = {"type": "compaction", "content": "All so far."}
+FALLBACK = {"type": "fallback", "from": {"model": "claude-opus-5-5"}, "to": {"model": "claude-opus-5"}}
 
 
 def so_far(*whole, left_open=None):
@@ -106,7 +111,8 @@ def test_newer_and_unknown_models_take_no_prefill(model):
     assert not takes_prefill(model)
 
 
-MANY, FEW = CONTINUE_AFTER_TOKENS, CONTINUE_AFTER_TOKENS - 1
+RESUME = Resume()
+MANY, FEW = RESUME.continue_after_tokens, RESUME.continue_after_tokens - 1
 ENABLED = {"thinking": {"type": "enabled", "budget_tokens": 4000}}
 ADAPTIVE, DISABLED = {"thinking": {"type": "adaptive"}}, {"thinking": {"type": "disabled"}}
 JSON = {"output_config": {"format": {"type": "json_schema", "schema": {}}}}
@@ -145,15 +151,27 @@ CASES = {
     "thinking and text": (ENABLED, so_far(THINKING, REDACTED, left_open=TEXT), ONWARD, [*ONWARD, "restart"]),
     "whole text": ({}, so_far(TEXT, MORE), ONWARD, [*ONWARD, "restart"]),
     "text and thinking": (ENABLED, so_far(TEXT, THINKING), ONWARD, [*ONWARD, "restart"]),
-    "whole thinking": (ENABLED, so_far(THINKING), [], ["restart"]),
-    "open thinking": (ENABLED, so_far(left_open=THINKING), [], ["restart"]),
-    "open thinking after text": (ENABLED, so_far(TEXT, left_open=THINKING), [], [*ONWARD, "restart"]),
-    "a whole tool": ({}, so_far(TEXT, TOOL), [], ["restart"]),
+    "whole thinking": (ENABLED, so_far(THINKING), ["restart"], ["restart"]),
+    "open thinking": (ENABLED, so_far(left_open=UNSIGNED), ["restart"], ["restart"]),
+    "open thinking after text": (
+        ENABLED,
+        so_far(TEXT, left_open=UNSIGNED),
+        ONWARD,
+        [*ONWARD, "restart"],
+    ),
+    "a whole tool": ({}, so_far(TEXT, TOOL), [], [*ONWARD, "restart"]),
+    "a tool alone": ({}, so_far(TOOL), [], ["restart"]),
+    "a compaction": ({}, so_far(COMPACTION, left_open=TEXT), ONWARD, [*ONWARD, "restart"]),
+    "a fallback": ({}, so_far(FALLBACK, left_open=TEXT), [], ["restart"]),
+    "an unknown block": ({}, so_far(TEXT, {"type": "of_tomorrow"}, left_open=TEXT), [], [*ONWARD, "restart"]),
+    "a server tool in flight": ({}, so_far(TEXT, SEARCH), [], [*ONWARD, "restart"]),
+    "a server tool and its result": ({}, so_far(TEXT, SEARCH, RESULT), [], [*ONWARD, "restart"]),
+    "text after a server tool": ({}, so_far(SEARCH, RESULT, left_open=TEXT), ONWARD, [*ONWARD, "restart"]),
     "an open tool": ({}, so_far(TEXT, left_open=TOOL), [], [*ONWARD, "restart"]),
     "text after a tool": ({}, so_far(TOOL, left_open=TEXT), [], ["restart"]),
-    "a server tool's result": ({}, so_far(RESULT, left_open=TEXT), [], ["restart"]),
+    "a lone result": ({}, so_far(RESULT, left_open=TEXT), ONWARD, [*ONWARD, "restart"]),
     "cited text": ({}, so_far(left_open=CITED), [], ["restart"]),
-    "whole cited text": ({}, so_far(CITED, left_open=TEXT), [], ["restart"]),
+    "whole cited text": ({}, so_far(CITED, left_open=TEXT), ONWARD, [*ONWARD, "restart"]),
     "half a surrogate pair": ({}, so_far(left_open={"type": "text", "text": "Hi \ud83d"}), [], ["restart"]),
     "half a pair in thinking": (
         {},
@@ -181,15 +199,15 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_ways_of_a_caller_that_streams_take_nothing_back(name):
     asked, assembly, expected, _ = CASES[name]
-    assert ways(params(**asked), assembly, stream=True, tokens=MANY) == expected
-    assert ways(params(**asked), assembly, stream=True, tokens=1) == expected
+    assert ways(params(**asked), assembly, RESUME, stream=True, tokens=MANY) == expected
+    assert ways(params(**asked), assembly, RESUME, stream=True, tokens=1) == expected
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_ways_of_a_caller_that_waits_end_in_a_restart(name):
     asked, assembly, _, expected = CASES[name]
-    assert ways(params(**asked), assembly, stream=False, tokens=MANY) == expected
-    assert ways(params(**asked), assembly, stream=False, tokens=FEW) == ["restart"]
+    assert ways(params(**asked), assembly, RESUME, stream=False, tokens=MANY) == expected
+    assert ways(params(**asked), assembly, RESUME, stream=False, tokens=FEW) == ["restart"]
 
 
 REQUESTS = [
@@ -205,7 +223,7 @@ LIMITS = list(itertools.product([1, 300, 2000, 64_000], [0, 100, 5000, 64_000]))
 @pytest.mark.parametrize(("asked", "assembly", "way"), REQUESTS)
 def test_every_request_that_goes_on_is_one_the_api_accepts(asked, assembly, way):
     for max_tokens, tokens in LIMITS:
-        body = continued(params(**asked, max_tokens=max_tokens), assembly, way, tokens=tokens)
+        body = continued(params(**asked, max_tokens=max_tokens), assembly, way, RESUME, tokens=tokens)
         turns = body["messages"][1:]
         assert [turn["role"] for turn in turns] == ["assistant", "user"][: len(turns)]
         assert len(turns) == (1 if way == "prefill" else 2)
@@ -222,7 +240,7 @@ def test_every_request_that_goes_on_is_one_the_api_accepts(asked, assembly, way)
 def test_what_the_caller_gave_and_what_was_delivered_stay_as_they_are(asked, assembly, way):
     given = params(**asked, max_tokens=2000, stop_sequences=["END"], tools=[{"name": "f"}], top_k=3)
     before, blocks = copy.deepcopy(given), copy.deepcopy(assembly.blocks)
-    body = continued(given, assembly, way, tokens=500)
+    body = continued(given, assembly, way, RESUME, tokens=500)
     assert given == before
     assert assembly.blocks == blocks
     changed = {key: body[key] for key in ("messages", "max_tokens", "thinking") if key in body}
@@ -235,7 +253,7 @@ def test_what_the_caller_gave_and_what_was_delivered_stay_as_they_are(asked, ass
 
 def test_the_turn_that_goes_back_holds_thinking_with_its_signature_and_the_text():
     body = continued(
-        params(**ENABLED), so_far(THINKING, BLANK, REDACTED, left_open=TEXT), "user_turn", tokens=10
+        params(**ENABLED), so_far(THINKING, BLANK, REDACTED, left_open=TEXT), "user_turn", RESUME, tokens=10
     )
     assert body["messages"][1]["content"] == [
         THINKING,
@@ -244,15 +262,49 @@ def test_the_turn_that_goes_back_holds_thinking_with_its_signature_and_the_text(
     ]
 
 
+def test_the_turn_that_goes_back_holds_no_thinking_without_a_signature():
+    body = continued(params(**ENABLED), so_far(UNSIGNED, left_open=MORE), "user_turn", RESUME, tokens=10)
+    assert body["messages"][1]["content"] == [MORE]
+
+
+def test_a_prompt_of_ones_own_is_the_user_turn():
+    resume = Resume(prompt="Go on after {previous_response} {now}")
+    body = continued(params(), so_far(left_open=MORE), "user_turn", resume, tokens=10)
+    assert body["messages"][2]["content"] == "Go on after jumps over {now}"
+
+
+MARKER = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens", "is_marked"),
+    [(0, 5000, False), (1, 5000, True), (3, 5000, True), (4, 5000, False), (1, 1000, False)],
+)
+def test_a_long_turn_gets_a_cache_marker_where_the_caller_uses_them_and_one_is_left(given, tokens, is_marked):
+    asked = params(system=[{"type": "text", "text": "Be brief.", **MARKER}] * given)
+    turn = continued(asked, so_far(left_open=MORE), "user_turn", RESUME, tokens=tokens)["messages"][1]
+    assert turn["content"] == [{**MORE, **MARKER} if is_marked else MORE]
+
+
+def test_thinking_that_a_break_left_unfinished_is_not_sent_again():
+    asked = {"role": "user", "content": "Hi"}
+    answer = {"role": "assistant", "content": [UNSIGNED, THINKING, TEXT]}
+    cleaned = without_unfinished_thinking([asked, answer, asked])
+    assert cleaned == [asked, {"role": "assistant", "content": [THINKING, TEXT]}, asked]
+    assert answer["content"][0] == UNSIGNED
+
+
 @pytest.mark.parametrize("last", [{"left_open": BLANK}, {"left_open": TOOL}, {"left_open": THINKING}])
 def test_what_comes_after_the_last_text_stays_behind(last):
-    body = continued(params(), so_far(TEXT, MORE, THINKING, **last), "user_turn", tokens=10)
+    body = continued(params(), so_far(TEXT, MORE, THINKING, **last), "user_turn", RESUME, tokens=10)
     assert body["messages"][1]["content"] == [TEXT, MORE]
 
 
 def test_the_user_turn_quotes_the_last_words_as_they_are():
     said = "a {brace} and 100 %s " * 50
-    body = continued(params(), so_far(left_open={"type": "text", "text": said}), "user_turn", tokens=10)
+    body = continued(
+        params(), so_far(left_open={"type": "text", "text": said}), "user_turn", RESUME, tokens=10
+    )
     prompt = body["messages"][2]["content"]
     assert prompt.endswith("Continue from where you left off.")
     assert said.rstrip()[-200:] in prompt
@@ -264,7 +316,9 @@ def test_the_user_turn_quotes_the_last_words_as_they_are():
     [(8000, 1000, 7000), (8000, 7990, MIN_TOKENS), (8000, 9000, MIN_TOKENS)],
 )
 def test_max_tokens_is_what_is_left_of_it(max_tokens, tokens, expected):
-    body = continued(params(max_tokens=max_tokens), so_far(left_open=TEXT), "user_turn", tokens=tokens)
+    body = continued(
+        params(max_tokens=max_tokens), so_far(left_open=TEXT), "user_turn", RESUME, tokens=tokens
+    )
     assert body["max_tokens"] == expected
 
 
@@ -279,6 +333,8 @@ def test_max_tokens_is_what_is_left_of_it(max_tokens, tokens, expected):
 )
 def test_a_thinking_budget_stays_below_max_tokens(budget, tokens, expected):
     thinking = {"type": "enabled", "budget_tokens": budget, "display": "omitted"}
-    body = continued(params(thinking=thinking), so_far(THINKING, left_open=TEXT), "user_turn", tokens=tokens)
+    body = continued(
+        params(thinking=thinking), so_far(THINKING, left_open=TEXT), "user_turn", RESUME, tokens=tokens
+    )
     assert body["thinking"] == {**thinking, "budget_tokens": expected[0]}
     assert body["max_tokens"] == expected[1]

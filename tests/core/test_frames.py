@@ -44,7 +44,11 @@ def bodies(draw) -> bytes:
         for line in draw(st.lists(other_lines, max_size=2)):
             lines.insert(draw(st.integers(0, len(lines))), line)
         pieces += [line + draw(st.sampled_from(LINE_ENDS)) for line in lines]
-        pieces += draw(st.lists(st.sampled_from(LINE_ENDS), min_size=1, max_size=3))
+        blank = "".join(draw(st.lists(st.sampled_from(LINE_ENDS), min_size=1, max_size=3)))
+        if pieces[-1].endswith("\r") and blank.startswith("\n"):
+            # together they would be one line end, and no blank line
+            blank = "\n" + blank
+        pieces.append(blank)
     text = "".join(pieces)
     return text.encode(errors="surrogatepass")
 

@@ -16,6 +16,7 @@ from seawall import (
     Amend,
     Answer,
     ConfigError,
+    DeadlineExceededError,
     GiveUp,
     PluginError,
     Reject,
@@ -533,6 +534,7 @@ ERRORS = [
     ConfigError("text"),
     PluginError("guard", "on_error", ValueError("text")),
     RequestRejectedError("text"),
+    DeadlineExceededError("text"),
     StreamStoppedError("guard", "text"),
 ]
 
@@ -545,7 +547,7 @@ def test_every_error_is_among_those_that_are_pickled_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", ERRORS, ids=["SeawallError", "ConfigError", "PluginError", "Rejected", "Stopped"]
+    "error", ERRORS, ids=["SeawallError", "ConfigError", "PluginError", "Rejected", "Deadline", "Stopped"]
 )
 @pytest.mark.parametrize(
     "again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy], ids=["pickle", "copy"]

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from seawall.assembly import Assembly
+from seawall.assembly import THINKING, Assembly
 from seawall.call import Attempt, Usage
 from seawall.frames import events_of
 from seawall.seam import Diverged
@@ -81,7 +81,10 @@ class Caller:
             self.go_on(events)
 
     def go_on(self, events):
-        splice = Splice(self.so_far)
+        is_begun = any(
+            block.get("type") not in THINKING and block.get("text") != "" for block in self.so_far.blocks
+        )
+        splice = Splice(self.so_far, "user_turn" if is_begun else "restart")
         for event in events:
             for delivered in splice.feed(event):
                 self.so_far.add(delivered)
@@ -94,17 +97,13 @@ class Caller:
 
 def continued(whole, open_text, *content):
     """The blocks of a continuation of `open_text` (`None`: no block was open), as a caller shall get them."""
-    rest = list(content)
-    if open_text is not None or (whole and whole[-1]["type"] == "text"):
-        while rest and rest[0]["type"] in ("thinking", "redacted_thinking"):
-            rest.pop(0)
+    rest = [block for block in content if block["type"] not in THINKING]
     if open_text is not None:
         if rest and rest[0]["type"] == "text":
             open_text += rest.pop(0)["text"]
         return [text(open_text), *rest]
-    first = next((block for block in rest if block["type"] not in ("thinking", "redacted_thinking")), None)
-    if first is not None and first["type"] == "text" and not first["text"]:
-        rest.remove(first)
+    if rest and rest[0]["type"] == "text" and not rest[0]["text"]:
+        del rest[0]
     return rest
 
 
@@ -256,7 +255,7 @@ def test_a_repetition_is_cut_where_thinking_came_after_the_text():
 def test_a_repetition_is_cut_where_thinking_comes_before_it():
     delivered = [text(SAID), thinking()]
     caller = Caller(cut_between(*delivered), attempt_of(thinking("And?"), REDACTED, text(SAID + MORE)))
-    assert caller.content == [*delivered, thinking("And?"), REDACTED, text(MORE)]
+    assert caller.content == [*delivered, text(MORE)]
 
 
 def test_only_the_first_text_of_a_continuation_is_held_against_what_was_delivered():

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from seawall import Amend, Cut
+from seawall import Amend, Cut, Resume
 from seawall.call import Attempt, Call, Chunk
 from seawall_streaming import Streaming, StreamingSettings
 
-STREAMED = Amend(stream=True, timeout=120.0)
+RESUME = Resume()
+STREAMED = Amend(stream=True, timeout=120.0, resume=RESUME)
 
 
 def asked(
@@ -77,7 +78,7 @@ def test_a_call_without_parameters_stays_as_it_is() -> None:
 
 
 def test_a_small_stream_of_the_caller_gets_the_idle_timeout_alone() -> None:
-    assert asked(stream=True, max_tokens=100) == Amend(timeout=120.0)
+    assert asked(stream=True, max_tokens=100) == Amend(timeout=120.0, resume=RESUME)
 
 
 def test_a_large_stream_of_the_caller_stays_one() -> None:
@@ -87,7 +88,7 @@ def test_a_large_stream_of_the_caller_stays_one() -> None:
 @pytest.mark.parametrize("timeout", [0.0, 5.0, 900.0])
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_timeout_of_the_callers_own_goes_before(timeout: float, stream: bool) -> None:
-    assert asked(stream=stream, timeout=timeout, max_tokens=9000) == Amend(stream=True)
+    assert asked(stream=stream, timeout=timeout, max_tokens=9000) == Amend(stream=True, resume=RESUME)
 
 
 def test_the_answer_is_the_same_however_often_it_is_asked() -> None:
@@ -103,10 +104,10 @@ def test_the_thresholds_and_the_timeout_are_settings() -> None:
     settings = {"enforce_above": 10, "enforce_thinking_above": 2000, "idle_timeout": 7.0}
     enabled = {"type": "enabled", "budget_tokens": 2000}
     assert asked(settings=settings, max_tokens=10) is None
-    assert asked(settings=settings, max_tokens=11) == Amend(stream=True, timeout=7.0)
+    assert asked(settings=settings, max_tokens=11) == Amend(stream=True, timeout=7.0, resume=RESUME)
     assert asked(settings=settings, max_tokens=10, thinking=enabled) is None
     assert asked(settings=settings, max_tokens=10, thinking={**enabled, "budget_tokens": 2001}) == Amend(
-        stream=True, timeout=7.0
+        stream=True, timeout=7.0, resume=RESUME
     )
 
 
@@ -168,7 +169,9 @@ def test_the_attempt_after_a_cut_has_the_whole_time() -> None:
 
 
 def test_pings_are_no_matter_unless_a_content_timeout_is_set() -> None:
-    assert cuts([(0, "message_start"), (9999, "ping")], content_timeout=None) == [None, None]
+    assert Streaming().on_chunk is None
+    assert Streaming(StreamingSettings(content_timeout=1.0)).on_chunk is not None
+    assert Streaming(StreamingSettings(runaway_after=1)).on_chunk is not None
 
 
 def test_two_calls_are_timed_apart() -> None:

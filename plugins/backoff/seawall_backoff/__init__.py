@@ -20,7 +20,8 @@ class BackoffSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     max_attempts: PositiveInt = 8
-    """Attempts in all, the first one included."""
+    """Attempts in a row, the first one included, that bring nothing on; one whose output is continued starts
+    the count again."""
     base: PositiveFloat = 0.5
     """Longest delay before the first retry; it doubles with each further one."""
     cap: PositiveFloat = 30.0
@@ -42,12 +43,13 @@ class Backoff:
     def on_error(self, call: Call, error: Exception) -> Retry | GiveUp | None:
         if not is_transient(error):
             return None
-        if call.attempt >= self._settings.max_attempts:
+        failures = call.failures
+        if failures >= self._settings.max_attempts:
             return GiveUp(f"max_attempts = {self._settings.max_attempts} is used up")
         asked = retry_after(error)
         if asked > self._settings.max_retry_after:
             longest = self._settings.max_retry_after
             return GiveUp(f"the server asks to wait {asked:g} s, more than max_retry_after = {longest:g} s")
         # 2**64 half-seconds is beyond any cap, and a larger power would be beyond a float
-        ceiling = min(self._settings.cap, self._settings.base * 2.0 ** min(call.attempt - 1, 64))
+        ceiling = min(self._settings.cap, self._settings.base * 2.0 ** min(failures - 1, 64))
         return Retry(max(self._rng.uniform(0, ceiling), asked))

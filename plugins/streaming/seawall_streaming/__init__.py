@@ -1,4 +1,4 @@
-"""Streams large calls on the wire, whatever their caller asked for, and cuts connections that fall silent.
+"""Streams large calls on the wire, watches their connections, and says how a broken message goes on.
 
 A non-streaming call of more than some minutes dies with its connection, and everything generated is gone.
 Over a stream the same answer arrives piece by piece, so that a break can be seen and the message continued.
@@ -6,32 +6,26 @@ Over a stream the same answer arrives piece by piece, so that a break can be see
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat
+from seawall import Amend, Call, Chunk, Cut, GiveUp, Resume, Stop, hookimpl
+from seawall_streaming.heartbeat import Heartbeat
+from seawall_streaming.repetition import Repetition
+from seawall_streaming.settings import ModelSettings, StreamingSettings
 
-from seawall import Amend, Call, Chunk, Cut, hookimpl
+__all__ = ["ModelSettings", "Streaming", "StreamingSettings"]
 
 
-class StreamingSettings(BaseModel):
-    """Options of the streaming plugin."""
+@dataclass(slots=True)
+class _Watch:
+    """What is watched in the stream of one call."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    enforce_above: NonNegativeInt = 4096
-    """Tokens: a call with a larger `max_tokens` is streamed on the wire."""
-    enforce_thinking_above: NonNegativeInt = 4096
-    """Tokens: a call with a larger `thinking.budget_tokens` is streamed on the wire. Adaptive thinking counts
-    as larger than any."""
-    idle_timeout: PositiveFloat = 120.0
-    """Seconds without a byte, pings included, after which a stream is cut; a timeout of the caller's own goes
-    before."""
-    content_timeout: PositiveFloat | None = None
-    """Seconds with nothing but pings after which a stream is cut. Off by default: long silent thinking is
-    normal."""
+    content_came: float
+    repetition: Repetition | None
 
 
 class Streaming:
-    """Answers `pre_request` with a stream for large calls, and `on_chunk` with a cut when one stalls."""
+    """Amends large calls to streams, cuts those that stall and stops those that run away."""
 
     Settings = StreamingSettings
 
@@ -40,30 +34,55 @@ class Streaming:
     ) -> None:
         self._settings = settings or StreamingSettings()
         self._clock = clock
+        interval = self._settings.heartbeat
+        self._heartbeat = None if interval is None else Heartbeat(interval, clock)
+        if self._settings.content_timeout is None and self._settings.runaway_after is None:
+            # nothing to watch in the chunks: they need not pass here
+            self.on_chunk = None  # type: ignore[assignment,method-assign] # a hook that is no method is none
 
     @hookimpl
     def pre_request(self, call: Call) -> Amend | None:
-        call.state.pop(self, None)  # when content last came, in an earlier attempt
+        call.state.pop(self, None)  # what was watched in an earlier attempt
         stream = self._is_large(call)
         if not (stream or call.stream):
             return None
+        if self._heartbeat is not None:
+            self._heartbeat.follow(call)
+        chosen = self._settings.of_model(call.model)
         return Amend(
             stream=True if stream else None,
             timeout=self._settings.idle_timeout if call.timeout is None else None,
+            resume=Resume(chosen.hold, chosen.continue_after_tokens, chosen.continuation_prompt),
         )
 
     @hookimpl
-    def on_chunk(self, call: Call, chunk: Chunk) -> Cut | None:
-        limit = self._settings.content_timeout
-        if limit is None:
-            return None
+    def on_chunk(self, call: Call, chunk: Chunk) -> Cut | Stop | None:
         now = self._clock()
+        watch: _Watch | None = call.state.get(self)
+        if watch is None:
+            runaway = self._settings.runaway_after
+            watch = call.state[self] = _Watch(now, None if runaway is None else Repetition(runaway))
+        limit = self._settings.content_timeout
         if chunk.type != "ping":
-            call.state[self] = now
-        elif now - call.state.setdefault(self, now) > limit:
+            watch.content_came = now
+        elif limit is not None and now - watch.content_came > limit:
             del call.state[self]
             return Cut(f"nothing but pings for content_timeout = {limit} s")
+        if watch.repetition is not None and (text := chunk.text) and watch.repetition.is_found_with(text):
+            return Stop(f"runaway_after = {self._settings.runaway_after} characters repeat one passage")
         return None
+
+    @hookimpl
+    def on_error(self, call: Call) -> GiveUp | None:
+        limit = self._settings.of_model(call.model).max_continuations
+        if sum(attempt.way in ("prefill", "user_turn") for attempt in call.attempts) >= limit > 0:
+            return GiveUp(f"max_continuations = {limit} is used up")
+        return None
+
+    @hookimpl
+    def post_response(self, call: Call) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.leave(call)
 
     def _is_large(self, call: Call) -> bool:
         if call.max_tokens > self._settings.enforce_above:
