@@ -5,8 +5,9 @@ import httpx2
 import pytest
 
 import seawall
+from seawall.call import Attempt
 from seawall.engine import Engine
-from seawall.frames import events_of, frame_of
+from seawall.frames import FrameBuffer, events_of, frame_of, parse
 from seawall.hooks import Hooks
 from seawall.reception import Reception
 from seawall.registry import manager_of
@@ -351,3 +352,133 @@ def test_an_interrupt_that_strikes_in_a_hook_keeps_what_had_come():
 def interrupted(hook, *_seen):
     if hook == "on_chunk":
         raise KeyboardInterrupt
+
+
+# -- how a broken message goes on
+
+
+def said(*content, **fields):
+    """The frames of an answer with these blocks."""
+    return [frame_of(event) for event in events_of({**MESSAGE, "content": list(content), **fields})]
+
+
+def text_of(events):
+    return "".join(
+        event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta"
+    )
+
+
+def delivered(taken):
+    """The events that a caller got."""
+    buffer = FrameBuffer()
+    frames = [frame for step in taken if isinstance(step, bytes) for frame in buffer.feed(step)]
+    return [parse(frame)[1] for frame in frames]
+
+
+TEXT = {"type": "text", "text": "Let me look."}
+TOOL = {"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {"name": "Vasa"}}
+THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+
+
+def resumed(**resume):
+    return [seawall.Amend(resume=seawall.Resume(**resume))] * 3
+
+
+def test_a_tool_call_is_held_back_until_the_message_is_whole():
+    plugin = Recorder(on_error=[seawall.Retry(0.0)], pre_request=resumed(hold="blocks"))
+    _, steps = begin(plugin, stream=True)
+    whole = said(TEXT, TOOL, stop_reason="tool_use")
+    cut = next(number for number, frame in enumerate(whole) if b"Vasa" in frame) + 1
+    taken, _ = drive(steps, [streamed(), *whole[:cut], None, streamed(), *said(TOOL), None])
+    before = [step for step in taken if isinstance(step, bytes | Send)]
+    second = [step for step in before if isinstance(step, Send)][1]
+    assert b"tool_use" not in b"".join(
+        step for step in before[: before.index(second)] if isinstance(step, bytes)
+    )
+    assert second.params["messages"][0] == {"role": "assistant", "content": [TEXT]}
+    started = [event["content_block"] for event in delivered(taken) if event["type"] == "content_block_start"]
+    assert [block["type"] for block in started] == ["text", "tool_use"]
+
+
+def test_a_tool_call_that_the_caller_saw_ends_the_call_with_what_had_come():
+    _, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
+    with pytest.raises(seawall.TruncatedStreamError) as raised:
+        drive(steps, [streamed(), *said(TEXT, TOOL)[:-3], None])
+    assert [block.type for block in raised.value.partial_message.content] == ["text", "tool_use"]
+
+
+def test_thinking_of_which_nothing_was_to_be_seen_is_dropped():
+    _, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
+    hidden = said({**THOUGHT, "thinking": ""}, TEXT)
+    taken, _ = drive(steps, [streamed(), *hidden[:3], None, streamed(), *hidden, None])
+    assert b"".join(step for step in taken if isinstance(step, bytes)).count(b"content_block_start") == 4
+    assert [step.params.get("messages") for step in taken if isinstance(step, Send)] == [[], []]
+
+
+def test_thinking_that_was_seen_is_ended_and_thought_again():
+    _, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
+    whole = said(THOUGHT, TEXT)
+    taken, _ = drive(steps, [streamed(), *whole[:3], None, streamed(), *whole, None])
+    kinds = [
+        event["content_block"]["type"] for event in delivered(taken) if event["type"] == "content_block_start"
+    ]
+    assert kinds == ["thinking", "thinking", "text"]
+
+
+def test_unfinished_thinking_of_an_earlier_answer_is_not_sent():
+    turn = {"role": "assistant", "content": [{**THOUGHT, "signature": ""}, TEXT]}
+    call, steps = begin(Recorder(), messages=[turn])
+    taken, _ = drive(steps, [streamed(b"{}")])
+    assert taken[0].params["messages"] == [{"role": "assistant", "content": [TEXT]}]
+    assert call.params["messages"] == [turn]
+
+
+def test_a_stop_sequence_that_a_break_cut_in_two_ends_the_message():
+    _, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True, stop_sequences=["THE END"])
+    first = said({"type": "text", "text": "It was so. THE"})[:3]
+    second = said({"type": "text", "text": " END and more, which nobody wants"})
+    taken, _ = drive(steps, [streamed(), *first, None, streamed(), *second, None])
+    events = delivered(taken)
+    assert text_of(events) == "It was so. THE"
+    ending = next(event for event in events if event["type"] == "message_delta")
+    assert ending["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "THE END"}
+    assert events[-1] == {"type": "message_stop"}
+
+
+def test_what_a_continuation_began_with_is_in_the_outcome():
+    call, steps = begin(Recorder(on_error=[seawall.Retry(0.0)] * 2), stream=True)
+    words = "one two three four five six seven eight"
+    first = said({"type": "text", "text": words})[:3]
+    second = said({"type": "text", "text": "six seven eight nine ten"})
+    drive(steps, [streamed(), *first, None, streamed(), *second, None])
+    assert [(attempt.seam, attempt.overlap) for attempt in call.attempts] == [
+        (None, 0),
+        ("overlap", len("six seven eight")),
+    ]
+
+
+def test_a_way_that_was_refused_is_remembered_once_another_one_served():
+    learned = set()
+    call = seawall.Call(
+        id="1", params={"model": "claude-haiku-4-5", "max_tokens": 900, "messages": []}, stream=True
+    )
+    hooks = Hooks.of(manager_of({"recorder": Recorder(on_error=[seawall.Retry(0.0)])}))
+    answers = [streamed(), *FRAMES[:3], None, error(400), streamed(), *said(TEXT), None]
+    drive(Engine(call, hooks, learned).run(), answers)
+    assert [attempt.way for attempt in call.attempts] == ["send", "prefill", "user_turn"]
+    assert learned == {"prefill"}
+    again = seawall.Call(id="2", params=call.params, stream=True)
+    hooks = Hooks.of(manager_of({"recorder": Recorder(on_error=[seawall.Retry(0.0)])}))
+    drive(Engine(again, hooks, learned).run(), [streamed(), *FRAMES[:3], None, streamed(), *said(TEXT), None])
+    assert [attempt.way for attempt in again.attempts] == ["send", "user_turn"]
+
+
+def test_attempts_whose_output_was_continued_do_not_count_as_failures_in_a_row():
+    ways = ["send", "user_turn", "user_turn", "user_turn"]
+    usage = [seawall.Usage(output_tokens=count) for count in (9, 9, 0, 0)]
+    attempts = [Attempt(number, way, usage=usage[number]) for number, way in enumerate(ways)]
+    failures = [
+        seawall.Call(id="1", params={}, stream=True, attempts=attempts[:count]).failures
+        for count in (1, 2, 3, 4)
+    ]
+    assert failures == [1, 1, 1, 2]

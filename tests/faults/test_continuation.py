@@ -117,7 +117,7 @@ def events_of(case: Case) -> list[dict[str, Any]]:
 
 
 def cuts(case: Case, kind: str) -> list[int]:
-    """After how many events the stream breaks: with something of the block there, in its middle, at its end."""
+    """After how many events it breaks: with something of the block there, in its middle, at its end."""
     of_block = [n for n, event in enumerate(events_of(case)) if event.get("index") == case.at]
     last = of_block[-1]
     first = min(of_block[1] + 1, last)
