@@ -12,6 +12,7 @@ BEGIN, END = "<!-- written by the test run: begin -->\n", "<!-- end -->\n"
 
 _cells: dict[tuple[str, str, str, str], str] = {}
 """What became of a call, by block, fault, sync or async, and surface."""
+_rewritten: list[Path] = []
 
 
 @pytest.fixture
@@ -33,8 +34,18 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
                 _write(_cells)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _rewritten:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for page in _rewritten:
+        terminalreporter.line(f"{page.name} told something else than was found; it is rewritten: commit it")
+
+
 def _write(cells: Mapping[tuple[str, str, str, str], str]) -> None:
-    """Write one row for each block, and one column for each fault; what differs by caller is said apart."""
+    """Write two rows for each block, one for each caller, and one column for each fault."""
     faults = list(dict.fromkeys(fault for _, fault, _, _ in cells))
     lines = [f"| broken in | caller | {' | '.join(f'`{fault}`' for fault in sorted(faults))} |"]
     lines.append(f"| --- | --- |{' --- |' * len(faults)}")
@@ -48,6 +59,7 @@ def _write(cells: Mapping[tuple[str, str, str, str], str]) -> None:
     text = f"{before}{BEGIN}\n{chr(10).join(lines)}\n\n{END}{after}"
     if text != page:
         PAGE.write_text(text, encoding="utf-8")
+        _rewritten.append(PAGE)
 
 
 def _both(cells: Mapping[tuple[str, str, str, str], str], block: str, fault: str, surface: str) -> str:
