@@ -7,7 +7,7 @@ error with the partial message, never in a wrong answer.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from seawall.assembly import THINKING, Assembly
@@ -21,10 +21,6 @@ _MIN_THINKING: Final = 1024
 """The API's smallest `thinking.budget_tokens`."""
 _QUOTED: Final = 200
 """Characters of the interrupted response that the user turn quotes."""
-_MIN_CACHED: Final = 1024
-"""Tokens of an assistant turn from which on it is worth a prompt-cache marker."""
-_MAX_MARKERS: Final = 4
-"""Prompt-cache markers that the API takes in one request."""
 
 _TOOLS_OF_THE_SERVER: Final = ("server_tool_use", "mcp_tool_use")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
@@ -120,10 +116,12 @@ def assistant_turn(so_far: Assembly) -> tuple[list[dict[str, Any]], int]:
 def continued(
     params: Mapping[str, Any], so_far: Assembly, way: Way, resume: Resume, *, tokens: int
 ) -> dict[str, Any]:
-    """Return the request that goes on with `so_far`, about `tokens` long, by prefill or user turn."""
+    """Return the request that goes on with `so_far`, about `tokens` long, by prefill or user turn.
+
+    Prompt-cache markers stay where they are, so what came before is read from the cache. The assistant turn
+    gets none: its text is longer after the next break, and the cache knows whole blocks only.
+    """
     turn, _ = assistant_turn(so_far)
-    if tokens >= _MIN_CACHED and 0 < sum(_markers(params)) < _MAX_MARKERS:
-        turn[-1] = {**turn[-1], "cache_control": {"type": "ephemeral"}}
     messages = [*params["messages"], {"role": "assistant", "content": turn}]
     if way == "user_turn":
         prompt = resume.prompt.replace("{previous_response}", turn[-1]["text"][-_QUOTED:])
@@ -135,17 +133,6 @@ def continued(
         body["thinking"] = {**thinking, "budget_tokens": budget}
         body["max_tokens"] = max(body["max_tokens"], budget + MIN_TOKENS)
     return body
-
-
-def _markers(value: object) -> Iterator[int]:
-    """Yield 1 for each prompt-cache marker within a part of a request."""
-    if isinstance(value, Mapping):
-        yield int(bool(value.get("cache_control")))
-        for inner in value.values():
-            yield from _markers(inner)
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        for inner in value:
-            yield from _markers(inner)
 
 
 def without_unfinished_thinking(messages: Sequence[Any]) -> list[Any]:

@@ -273,19 +273,6 @@ def test_a_prompt_of_ones_own_is_the_user_turn():
     assert body["messages"][2]["content"] == "Go on after jumps over {now}"
 
 
-MARKER = {"cache_control": {"type": "ephemeral"}}
-
-
-@pytest.mark.parametrize(
-    ("given", "tokens", "is_marked"),
-    [(0, 5000, False), (1, 5000, True), (3, 5000, True), (4, 5000, False), (1, 1000, False)],
-)
-def test_a_long_turn_gets_a_cache_marker_where_the_caller_uses_them_and_one_is_left(given, tokens, is_marked):
-    asked = params(system=[{"type": "text", "text": "Be brief.", **MARKER}] * given)
-    turn = continued(asked, so_far(left_open=MORE), "user_turn", RESUME, tokens=tokens)["messages"][1]
-    assert turn["content"] == [{**MORE, **MARKER} if is_marked else MORE]
-
-
 def test_thinking_that_a_break_left_unfinished_is_not_sent_again():
     asked = {"role": "user", "content": "Hi"}
     answer = {"role": "assistant", "content": [UNSIGNED, THINKING, TEXT]}

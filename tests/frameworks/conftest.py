@@ -85,7 +85,7 @@ def protect():
     """Protects a client with the standard plugins and hardly any waiting."""
 
     def protected(client):
-        return seawall.protect(client, plugins=plugins(idle_timeout=0.5))
+        return seawall.protect(client, plugins=plugins(idle_timeout=0.5, hold="blocks"))
 
     return protected
 

@@ -2,10 +2,8 @@
 
 from functools import cached_property
 
-import anthropic
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import ModelRetryMiddleware
 from langchain_anthropic import ChatAnthropic
 
 from seawall_testkit import Simulator
@@ -20,11 +18,11 @@ def model_of(protect):
     class ProtectedChatAnthropic(ChatAnthropic):
         @cached_property
         def _client(self):
-            return protect(super()._client.with_options(timeout=anthropic.DEFAULT_TIMEOUT))
+            return protect(super()._client)
 
         @cached_property
         def _async_client(self):
-            return protect(super()._async_client.with_options(timeout=anthropic.DEFAULT_TIMEOUT))
+            return protect(super()._async_client)
 
     def make(simulator):
         return ProtectedChatAnthropic(
@@ -87,20 +85,14 @@ def streamed(agent):
     return "".join(piece.text for piece, _ in pieces if piece.type == "AIMessageChunk")
 
 
-def test_an_agent_that_streams_executes_every_tool_once_and_says_everything_once(kind, model_of, errand_of):
-    errand = errand_of("text")
+@pytest.mark.parametrize("breaks_in", ["text", "tool use"])
+def test_an_agent_that_streams_executes_every_tool_once_and_says_everything_once(
+    breaks_in, kind, model_of, errand_of
+):
+    errand = errand_of(breaks_in)
     with errand.simulator(kind) as simulator:
         said = streamed(create_agent(model_of(simulator), tools=[errand.enter]))
-    assert said == "Now the next port." * 2 + errand.long + errand.last_words
-    assert errand.executed == errand.ports
-
-
-def test_a_streamed_tool_call_that_breaks_is_asked_for_again_by_the_retry_middleware(
-    kind, model_of, errand_of
-):
-    errand = errand_of("tool use")
-    again = ModelRetryMiddleware(max_retries=1, initial_delay=0.01, on_failure="error")
-    with errand.simulator(kind) as simulator:
-        streamed(create_agent(model_of(simulator), tools=[errand.enter], middleware=[again]))
         assert len(simulator.requests) == len(errand.ports) + 2
+    third = errand.long if breaks_in == "text" else "Now the next port."
+    assert said == "Now the next port." * 2 + third + errand.last_words
     assert errand.executed == errand.ports
