@@ -65,6 +65,11 @@ class Attempt:
     error: Exception | None = None
     """Why it failed; `None` when it ended well."""
 
+    @property
+    def continues(self) -> bool:
+        """Whether it goes on with what attempts before it brought."""
+        return self.way in ("prefill", "user_turn")
+
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Call:
@@ -99,7 +104,7 @@ class Call:
         """
         count = 1
         for after, before in pairwise(reversed(self.attempts)):
-            if after.way in ("prefill", "user_turn") and before.usage.output_tokens:
+            if after.continues and before.usage.output_tokens:
                 break
             count += 1
         return count

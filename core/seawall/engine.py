@@ -2,22 +2,22 @@
 
 `Engine.run` is a generator of steps (`steps.py`) which a driver performs, sync or async, sending back what
 came of them. Here are the rules about attempts, waits, retries and the end of a call; frames come in at
-`reception`, how a broken message goes on is decided in `continuation`.
+`reception`, how a broken message goes on is decided in `course`.
 """
 
 import logging
 import math
 from collections.abc import Generator, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Literal, NoReturn
 
 from pydantic_core import from_json
 
 from seawall import wire_errors
-from seawall.assembly import Assembly
 from seawall.call import Attempt, Call, Outcome, Usage, Way
-from seawall.continuation import assistant_turn, continued, ways, without_unfinished_thinking
-from seawall.decisions import Amend, GiveUp, Offload, Resume, Retry
+from seawall.course import Course
+from seawall.decisions import Amend, GiveUp, Offload, Retry
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -42,13 +42,8 @@ class Engine:
 
     def __init__(self, call: Call, hooks: Hooks, learned: set[Way] | None = None) -> None:
         self._call = call
-        self._learned = set() if learned is None else learned
         self._hooks = CallHooks(hooks)
-        self._so_far = Assembly()
-        self._way: Way = "send"
-        self._refused = set(self._learned)
-        """Ways that were answered with 400."""
-        self._resume = Resume()
+        self._course = Course(call, set() if learned is None else learned)
         self._reception: Reception | None = None
         """That of the current attempt."""
         self._is_open = False
@@ -90,7 +85,7 @@ class Engine:
 
     def _conduct(self) -> Generator[Step, Any, dict[str, Any] | None]:
         while True:
-            self._call.attempts.append(Attempt(self._call.attempt + 1, self._way))
+            self._call.attempts.append(Attempt(self._call.attempt + 1, self._course.way))
             self._reception = None
             plan = yield from self._plan()
             if plan.answer is not None:
@@ -105,8 +100,8 @@ class Engine:
                 failure = self._take_body(accepted, accepted.body)
             if failure is None:
                 self._doubt()
-                self._learn()
-                return self._so_far.message() if sent.stream and not self._call.stream else None
+                self._course.learn()
+                return self._course.so_far.message() if sent.stream and not self._call.stream else None
             yield CLOSE
             yield from self._recover(failure)
 
@@ -128,13 +123,8 @@ class Engine:
         stream = call.stream or bool(amend.stream)
         if stream and not call.stream and call.attempt == 1:
             _log.info("call %s: streamed on the wire (max_tokens %d)", call.id, call.max_tokens)
-        self._resume = amend.resume or self._resume
-        params = {**call.params, **amend.params}
-        if isinstance(params.get("messages"), list):
-            params["messages"] = without_unfinished_thinking(params["messages"])
-        if self._way in ("prefill", "user_turn"):
-            tokens = call.estimate(self._so_far.spoken())
-            params = continued(params, self._so_far, self._way, self._resume, tokens=tokens)
+        self._course.resume = amend.resume or self._course.resume
+        params = self._course.body(amend.params)
         if stream:
             params["stream"] = True
         self._check_deadline(0.0, "sending")
@@ -155,7 +145,7 @@ class Engine:
 
     def _answer(self, message: Mapping[str, Any]) -> Generator[Step, Any, dict[str, Any] | None]:
         """Give the caller a message that a plugin had."""
-        self._so_far.adopt(message)
+        self._course.so_far.adopt(message)
         if not self._call.stream:
             return dict(message)
         yield from self._open()
@@ -173,10 +163,9 @@ class Engine:
         """Take in a stream; returns why it failed."""
         self._note(accepted)
         yield from self._open()
-        if self._way in ("send", "restart") and not self._call.stream:
-            self._so_far = Assembly()
-        reception = Reception(self._call, self._hooks, self._so_far, accepted.response, self._resume)
-        self._reception = reception
+        self._course.begin()
+        so_far, resume = self._course.so_far, self._course.resume
+        self._reception = reception = Reception(self._call, self._hooks, so_far, accepted.response, resume)
         if delivered := reception.end((yield reception)):
             yield delivered
         return reception.failure
@@ -193,19 +182,14 @@ class Engine:
         if isinstance(message, dict) and message.get("type") == "message":
             attempt = self._call.attempts[-1]
             attempt.usage, attempt.model = Usage.of(message.get("usage") or {}), message.get("model")
-            self._so_far.adopt(message)
+            self._course.so_far.adopt(message)
         return None
 
     def _doubt(self) -> None:
         """Say so when a continuation added nothing: was the message whole, or did the model give it up?"""
-        is_continuation = self._way in ("prefill", "user_turn")
-        if is_continuation and self._reception is not None and self._reception.added_nothing:
+        attempt, reception = self._call.attempts[-1], self._reception
+        if attempt.continues and reception is not None and reception.added_nothing:
             _log.warning("call %s: asked to go on, the model added nothing; it may be short", self._call.id)
-
-    def _learn(self) -> None:
-        """Remember the ways that were refused, now that another one was not."""
-        if self._way in ("prefill", "user_turn"):
-            self._learned |= self._refused
 
     def _note(self, accepted: Accepted) -> None:
         attempt = self._call.attempts[-1]
@@ -226,38 +210,23 @@ class Engine:
         attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
         self._estimate_output()
         decision = combine_errors((yield from self._ask("on_error", failure)))
-        if self._call.remaining() <= 0:
-            self._check_deadline(0.0, "", failure)
+        self._check_deadline(0.0, "another attempt", failure)
         if isinstance(decision, GiveUp):
             self._fail(failure, decision.reason)
-        is_refused = attempt.status == 400 and attempt.way in ("prefill", "user_turn")  # noqa: PLR2004 - HTTP
-        if is_refused:
-            self._refused.add(attempt.way)
+        if attempt.continues and attempt.status == HTTPStatus.BAD_REQUEST:
+            self._course.refuse()
         elif decision is None:
             self._fail(failure, "it is not retried")
-        self._way = self._next_way(failure)
+        held_from = None if self._reception is None else self._reception.held_from
+        if not self._course.turn(failure, held_from):
+            self._fail(failure, "what was delivered can neither be continued nor taken back")
         delay = decision.delay if isinstance(decision, Retry) else 0.0
         self._check_deadline(delay, "the wait before another attempt", failure)
         _log.info(
-            "call %s: attempt %d failed (%s); attempt %d (%s) in %.1f s",
-            *(self._call.id, attempt.number, type(failure).__name__, attempt.number + 1, self._way, delay),
+            "call %s: attempt %d failed (%s); the next one (%s) in %.1f s",
+            *(self._call.id, attempt.number, type(failure).__name__, self._course.way, delay),
         )
         yield Sleep(delay)
-
-    def _next_way(self, failure: Exception) -> Way:
-        if not self._call.stream and isinstance(failure, wire_errors.ContinuationMismatchError):
-            return "restart"
-        so_far, stream = self._so_far, self._call.stream
-        if stream and self._reception is not None and self._reception.held_from is not None:
-            so_far.cut_back(self._reception.held_from)
-        tokens = self._call.estimate(so_far.spoken())
-        found = ways(self._call.params, so_far, self._resume, stream=stream, tokens=tokens)
-        left = [way for way in found if way not in self._refused]
-        if not left:
-            self._fail(failure, "what was delivered can neither be continued nor taken back")
-        if not stream and left[0] != "restart":
-            so_far.cut_back(assistant_turn(so_far)[1])
-        return left[0]
 
     def _estimate_output(self) -> None:
         if self._reception is not None:
@@ -292,12 +261,12 @@ class Engine:
         """Note that the caller gave the call up; `cause` is what it will see."""
         self._status = "abandoned"
         self._estimate_output()
-        if self._so_far.started:
+        if self._course.so_far.started:
             self._hang_on(cause, "abandoned")
 
     def _hang_on(self, error: BaseException, why: str) -> None:
         """Hang on `error` what was paid for, and why the call ended."""
-        partial = self._so_far.message() if self._so_far.started else None
+        partial = self._course.so_far.message() if self._course.so_far.started else None
         if partial is not None:
             partial["usage"] = {**(partial.get("usage") or {}), **self._call.usage.counts()}
         wire_errors.hang_partial(error, partial, self._call.usage, beta=self._call.beta)
@@ -306,7 +275,7 @@ class Engine:
 
     def _end(self) -> Generator[Step, Any, None]:
         call = self._call
-        outcome = Outcome(self._status, tuple(call.attempts), self._so_far.message(), self._error)
+        outcome = Outcome(self._status, tuple(call.attempts), self._course.so_far.message(), self._error)
         _log.info(
             "call %s: %s after %d attempts, %d output tokens",
             *(call.id, outcome.status, call.attempt, outcome.usage.output_tokens),

@@ -10,13 +10,14 @@ import anthropic
 import httpx2
 from anthropic import APIRequest, AsyncCallNext, CallNext, Middleware, NotGiven
 
+from seawall.async_driver import AsyncBody, AsyncDriver
 from seawall.call import Call, Way
 from seawall.deadline import remaining_time
-from seawall.drivers import AsyncBody, AsyncDriver, SyncBody, SyncDriver
 from seawall.engine import Engine
 from seawall.exchange import Exchange, is_beta, is_message_request, repaired
 from seawall.hooks import Hooks
 from seawall.registry import load
+from seawall.sync_driver import SyncBody, SyncDriver
 
 _log = logging.getLogger("seawall.middleware")
 

@@ -75,7 +75,7 @@ class Streaming:
     @hookimpl
     def on_error(self, call: Call) -> GiveUp | None:
         limit = self._settings.of_model(call.model).max_continuations
-        if sum(attempt.way in ("prefill", "user_turn") for attempt in call.attempts) >= limit > 0:
+        if sum(attempt.continues for attempt in call.attempts) >= limit > 0:
             return GiveUp(f"max_continuations = {limit} is used up")
         return None
 

@@ -1,0 +1,141 @@
+"""Performs the engine's steps for async clients, on asyncio or trio."""
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import httpx2
+from anthropic import AnthropicError, AsyncCallNext
+
+from seawall import wire_errors
+from seawall.driver import BODY_ERRORS, Driver
+from seawall.engine import Engine
+from seawall.exchange import Exchange, frame_of_sse
+from seawall.reception import Reception
+from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
+
+
+class AsyncDriver(Driver):
+    """Runs one call for an async client, on asyncio or trio."""
+
+    def __init__(self, engine: Engine, exchange: Exchange, call_next: AsyncCallNext) -> None:
+        super().__init__(engine, exchange)
+        self._call_next = call_next
+        self._body: AsyncIterator[bytes] = _whole(b"")
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        """Run the engine to its end."""
+        answer: Any = None
+        try:
+            while True:
+                step = self.steps.send(answer)
+                answer = None
+                if step.__class__ is Reception:
+                    try:
+                        async for data in self._body:
+                            if delivered := step.take(data):
+                                yield delivered
+                            if step.is_over:
+                                break
+                    except BODY_ERRORS as error:
+                        answer = self.wire_error(error)
+                elif step.__class__ is bytes:
+                    yield step
+                else:
+                    answer = await self._perform(step)
+        except StopIteration as done:
+            self.message = done.value
+        except BaseException as error:
+            # the task may be cancelled already
+            with anyio.CancelScope(shield=True):
+                await self._abandon(error)
+            raise
+
+    async def _abandon(self, cause: BaseException) -> None:
+        """End the call, if it has not ended."""
+        with suppress(StopIteration, Abandoned):
+            step = self.steps.throw(Abandoned(cause))
+            while True:
+                step = self.steps.send(await self._perform(step))
+
+    async def _perform(self, step: Step) -> Any:
+        match step:
+            case Send():
+                return await self._send(step)
+            case Sleep(seconds):
+                await anyio.sleep(seconds)
+            case Work(work):
+                try:
+                    return await anyio.to_thread.run_sync(work)
+                except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
+                    return error
+            case Close() if self.exchange.response is not None:
+                await self.exchange.response.aclose()
+                self.exchange.note_elapsed()
+        return None
+
+    async def _send(self, send: Send) -> Accepted | Exception:
+        self.check()
+        try:
+            with anyio.fail_after(self._seconds_left()):
+                response = self.exchange.take(await self._call_next(self.exchange.derived(send)))
+                if response is not None and self.exchange.must_read(send):
+                    await response.aread()
+        except TimeoutError as error:
+            return error
+        except AnthropicError as error:
+            return wire_errors.told(error)
+        except BODY_ERRORS as error:
+            return self.wire_error(error)
+        if (whole := self.exchange.whole_body(send)) is not None:
+            self._body = _whole(whole)
+        elif response is not None and send.stream:
+            decoder = self.exchange.foreign_decoder()
+            body = response.aiter_raw() if self.exchange.is_plain else response.aiter_bytes()
+            self._body = (
+                body if decoder is None else (frame_of_sse(sse) async for sse in decoder.aiter_bytes(body))
+            )
+            if self._seconds_left() is not None:
+                self._body = self._until_deadline(self._body)
+        return self.exchange.accepted(send)
+
+    def _seconds_left(self) -> float | None:
+        seconds = self.remaining()
+        return None if seconds == math.inf else max(seconds, 0.0)
+
+    async def _until_deadline(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Pass on `body` until the caller's deadline, however lively it is."""
+        data: bytes | None = b""
+        while data is not None:
+            with anyio.move_on_after(self._seconds_left()) as scope:
+                data = await anext(body, None)
+            if scope.cancelled_caught:
+                return
+            if data:
+                yield data
+
+
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+class AsyncBody(httpx2.AsyncByteStream):
+    """What an async caller that streams reads, and closes from any task at any time."""
+
+    def __init__(self, driver: AsyncDriver, frames: AsyncGenerator[bytes, None]) -> None:
+        self._driver = driver
+        self._frames = frames
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._frames
+
+    async def aclose(self) -> None:
+        """Close the connection and end the call."""
+        try:
+            await self._frames.aclose()
+        except RuntimeError:
+            # another task is reading; woken by this, it ends the call
+            self._driver.interrupt()

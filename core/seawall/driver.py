@@ -1,0 +1,61 @@
+"""What performs the engine's steps: what is the same for sync and async clients.
+
+`frames` of a driver yields once without bytes when the caller may have its response, then what is delivered
+to a caller that streams. So it has always begun, and a stream that is closed, dropped or cancelled ends its
+call (P3). The body of the caller's response holds the driver, never the other way round: a cycle would leave
+a dropped stream to the garbage collector. Drivers know no rule.
+"""
+
+import socket
+from contextlib import suppress
+from typing import Any, Final
+
+import httpx2
+
+from seawall import wire_errors
+from seawall.engine import Engine
+from seawall.exchange import Exchange
+
+BODY_ERRORS: Final = (httpx2.RequestError, httpx2.StreamError)
+"""What reading a body raises; `StreamError` when it was closed meanwhile."""
+
+
+class Driver:
+    """Runs one call; `frames` of the sync or the async driver does it."""
+
+    def __init__(self, engine: Engine, exchange: Exchange) -> None:
+        self.steps = engine.run()
+        self.remaining = engine.call.remaining
+        self.exchange = exchange
+        self.message: dict[str, Any] | None = None
+        """The message for a caller that waits, once `frames` is exhausted."""
+        self._is_interrupted = False
+
+    def wire_error(self, error: Exception) -> Exception:
+        """The SDK's error for what reading the current response raised."""
+        failure = wire_errors.transport_error(error, self.exchange.http_request)
+        if self._is_interrupted:
+            raise failure
+        return failure
+
+    def check(self) -> None:
+        """Raise the SDK's error if the call was interrupted meanwhile."""
+        if self._is_interrupted:
+            raise wire_errors.transport_error(httpx2.StreamClosed(), self.exchange.http_request)
+
+    def interrupt(self) -> None:
+        """End a call that another thread or task runs: wake it if it waits for bytes, let it do no more."""
+        self._is_interrupted = True
+        self.shut_down()
+
+    def shut_down(self) -> None:
+        """Break the current connection, so that a read on it ends; from any thread."""
+        stream = (
+            self.exchange.response.extensions.get("network_stream")
+            if self.exchange.response is not None
+            else None
+        )
+        connection = stream.get_extra_info("socket") if stream is not None else None
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,131 @@
+"""Performs the engine's steps for sync clients."""
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import httpx2
+from anthropic import AnthropicError, CallNext
+
+from seawall import wire_errors
+from seawall.driver import BODY_ERRORS, Driver
+from seawall.engine import Engine
+from seawall.exchange import Exchange, frame_of_sse
+from seawall.reception import Reception
+from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
+
+
+class SyncDriver(Driver):
+    """Runs one call for a sync client."""
+
+    def __init__(self, engine: Engine, exchange: Exchange, call_next: CallNext) -> None:
+        super().__init__(engine, exchange)
+        self._call_next = call_next
+        self._body: Iterator[bytes] = iter(())
+
+    def frames(self) -> Generator[bytes, None, None]:
+        """Run the engine to its end."""
+        answer: Any = None
+        try:
+            while True:
+                step = self.steps.send(answer)
+                answer = None
+                if step.__class__ is Reception:
+                    try:
+                        with self._until_deadline():
+                            for data in self._body:
+                                if delivered := step.take(data):
+                                    yield delivered
+                                if step.is_over:
+                                    break
+                    except BODY_ERRORS as error:
+                        answer = self.wire_error(error)
+                elif step.__class__ is bytes:
+                    yield step
+                else:
+                    answer = self._perform(step)
+        except StopIteration as done:
+            self.message = done.value
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    def _abandon(self, cause: BaseException) -> None:
+        """End the call, if it has not ended."""
+        with suppress(StopIteration, Abandoned):
+            step = self.steps.throw(Abandoned(cause))
+            while not sys.is_finalizing():
+                step = self.steps.send(self._perform(step))
+
+    def _perform(self, step: Step) -> Any:
+        match step:
+            case Send():
+                return self._send(step)
+            case Sleep(seconds):
+                time.sleep(seconds)  # noqa: TID251 - the one place where a sync call waits
+            case Work(work):
+                try:
+                    return work()
+                except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
+                    return error
+            case Close() if self.exchange.response is not None:
+                self.exchange.response.close()
+                self.exchange.note_elapsed()
+        return None
+
+    @contextmanager
+    def _until_deadline(self) -> Iterator[None]:
+        """Break the connection when the caller's deadline passes, however lively it is."""
+        seconds = self.remaining()
+        if seconds == math.inf:
+            yield
+            return
+        timer = threading.Timer(max(seconds, 0.0), self.shut_down)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _send(self, send: Send) -> Accepted | Exception:
+        self.check()
+        try:
+            with self._until_deadline():
+                response = self.exchange.take(self._call_next(self.exchange.derived(send)))
+                if response is not None and self.exchange.must_read(send):
+                    response.read()
+        except AnthropicError as error:
+            return wire_errors.told(error)
+        except BODY_ERRORS as error:
+            return self.wire_error(error)
+        if (whole := self.exchange.whole_body(send)) is not None:
+            self._body = iter([whole])
+        elif response is not None and send.stream:
+            decoder = self.exchange.foreign_decoder()
+            body = response.iter_raw() if self.exchange.is_plain else response.iter_bytes()
+            self._body = body if decoder is None else map(frame_of_sse, decoder.iter_bytes(body))
+        return self.exchange.accepted(send)
+
+
+class SyncBody(httpx2.SyncByteStream):
+    """What a sync caller that streams reads, and closes from any thread at any time."""
+
+    def __init__(self, driver: SyncDriver, frames: Generator[bytes, None, None]) -> None:
+        self._driver = driver
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._frames
+
+    def close(self) -> None:
+        """Close the connection and end the call."""
+        try:
+            self._frames.close()
+        except ValueError:
+            # P4: another thread is reading; woken by this, it ends the call
+            self._driver.interrupt()
