@@ -26,15 +26,6 @@ _DESCRIBES_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding"
 """Headers that no longer hold for a body that was decoded."""
 
 _NO_LINE_ENDS = str.maketrans("\r\n", "  ")
-_TYPE_OF_EXCEPTION = {
-    "internalServerException": "api_error",
-    "modelStreamErrorException": "api_error",
-    "modelTimeoutException": "timeout_error",
-    "serviceUnavailableException": "overloaded_error",
-    "throttlingException": "rate_limit_error",
-    "validationException": "invalid_request_error",
-}
-"""The exceptions of a Bedrock stream: `ResponseStream` in botocore's model of `bedrock-runtime`."""
 
 AnyResponse = APIResponse[Any] | AsyncAPIResponse[Any]
 
@@ -91,12 +82,12 @@ class _ForeignDecoder:
     def iter_bytes(self, body: Iterator[bytes]) -> Iterator[ServerSentEvent]:
         with _decoding():
             for sse in self._decoder.iter_bytes(body):
-                yield _translated(sse)
+                yield _checked(sse)
 
     async def aiter_bytes(self, body: AsyncIterator[bytes]) -> AsyncIterator[ServerSentEvent]:
         with _decoding():
             async for sse in self._decoder.aiter_bytes(body):
-                yield _translated(sse)
+                yield _checked(sse)
 
 
 @contextmanager
@@ -110,22 +101,11 @@ def _decoding() -> Iterator[None]:
         raise httpx2.DecodingError(f"{type(error).__name__} in the platform's event stream") from error
 
 
-def _translated(sse: ServerSentEvent) -> ServerSentEvent:
-    """An event of Bedrock as the API has it.
-
-    Raises:
-        ValueError: It is none: the SDK takes what is no JSON object for an old text completion.
-    """
+def _checked(sse: ServerSentEvent) -> ServerSentEvent:
+    """An event of the Messages API; what is no JSON object the SDK takes for an old text completion."""
     if sse.event == "completion":
         raise ValueError("not an event of the Messages API")
-    if sse.event != "error":
-        return sse
-    error = sse.json()["error"]
-    kind = _TYPE_OF_EXCEPTION.get(error["type"])
-    if kind is None:
-        return sse
-    told = {"type": kind, "message": f"{error['type']}: {error['message']}"}
-    return ServerSentEvent(event="error", data=json.dumps({"type": "error", "error": told}))
+    return sse
 
 
 class _SSEClient:

@@ -9,6 +9,8 @@ _TRANSIENT_STATUS: Final = frozenset({408, 409, 429})
 _SERVER_ERROR: Final = 500
 _SPEND_CAPS: Final = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"})
 """429s that last until the month ends or somebody raises the limit; the SDK does retry them."""
+_PERMANENT_TYPES: Final = frozenset({"validationException"})
+"""Types of `error` events that no later request changes: Bedrock's, which have no status of the API."""
 _LAST_SUCCESS: Final = 399
 
 
@@ -31,7 +33,7 @@ def is_transient(error: Exception) -> bool:
 
     if not isinstance(error, APIStatusError):
         return isinstance(error, APIConnectionError | APIResponseValidationError | RetryableError)
-    if error.error_code in _SPEND_CAPS:
+    if error.error_code in _SPEND_CAPS or error.type in _PERMANENT_TYPES:
         return False
     asked = error.response.headers.get("x-should-retry")
     if asked in ("true", "false"):
