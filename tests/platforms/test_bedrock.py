@@ -42,7 +42,7 @@ def damaged(message: bytes) -> bytes:
 
 
 def enabled(witness: Witness) -> list[object]:
-    return [*plugins(idle_timeout=0.5), witness]
+    return [*plugins(idle_timeout=60.0), witness]
 
 
 BROKEN = {
