@@ -245,9 +245,9 @@ def _deep_update(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, 
 def _fields(model: type[BaseModel], loc: Iterable[str | int]) -> list[str]:
     """Return the names of the settings of the table at `loc` inside a table."""
     for part in loc:
-        if isinstance(part, str):
-            field = model.model_fields.get(part)
-            model = _model_in(field.annotation if field is not None else None) or NoSettings
+        # what is no field is an index or the name of a table among tables
+        if field := model.model_fields.get(str(part)):
+            model = _model_in(field.annotation) or NoSettings
     return list(model.model_fields)
 
 

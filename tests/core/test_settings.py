@@ -33,6 +33,7 @@ class GuardSettings(BaseModel):
     limits: list[Limit] = []
     labels: dict[str, int] = {}
     inner: Limit | None = None
+    named: dict[str, Limit] = {}
 
 
 class Strict(BaseModel):
@@ -323,6 +324,7 @@ LIST_AS_JSON = 'a list is expected, as JSON: ["a", "b"]'
             "unknown setting 'guard.limits.0.pr'; did you mean 'per'?",
         ),
         ("[guard.inner]\ndollars = 1\npr = 'day'", "unknown setting 'guard.inner.pr'; did you mean 'per'?"),
+        ("[guard.named.a]\ndolars = 1", "unknown setting 'guard.named.a.dolars'; did you mean 'dollars'?"),
         ("[strict]\nother = 3", "strict.key is missing; it has no default"),
     ],
 )
