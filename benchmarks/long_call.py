@@ -10,13 +10,14 @@ is 1 when what it was shown is not the undisturbed answer, character for charact
 import argparse
 import sys
 import time
+from typing import Any
 
 import anthropic
 
 import seawall
 from seawall_testkit import Fault, Simulator
 
-_PARAMS = {"model": "claude-opus-5-5", "max_tokens": 128_000}
+_PARAMS: dict[str, Any] = {"model": "claude-opus-5-5", "max_tokens": 128_000}
 _TOKENS_PER_EVENT = 4
 
 
@@ -38,7 +39,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=10.5, help="of writing; no answer has more than 128,000 tokens")
+    parser.add_argument(
+        "--minutes", type=float, default=10.5, help="of writing; no answer has more than 128,000 tokens"
+    )
     parser.add_argument("--tokens-per-second", type=float, default=80.0)
     parser.add_argument("--speed-up", type=float, default=1.0)
     options = parser.parse_args()
@@ -60,7 +63,7 @@ def main() -> None:
 
 
 def _is_exact(simulator: Simulator) -> bool:
-    messages = [{"role": "user", "content": "Write the whole history of seafaring."}]
+    messages: Any = [{"role": "user", "content": "Write the whole history of seafaring."}]
     answer = simulator.answer_for(messages)
     witness = _Witness()
     plugins = ["streaming", "backoff", "tokens", "progress", "files", witness]
@@ -73,19 +76,19 @@ def _is_exact(simulator: Simulator) -> bool:
                 now = time.monotonic()
                 longest, last = max(longest, now - last), now
                 shown.append(text)
-            message = stream.get_final_message()
+            text_at_end = stream.get_final_text()
     seconds = time.monotonic() - began
     outcome = witness.outcome
     assert outcome is not None
     for attempt in outcome.attempts:
         print(
             f"attempt {attempt.number:>2} ({attempt.way:<9}) {attempt.events:>6} events, "
-            f"{attempt.usage.output_tokens:>6} output tokens{' (estimated)' if attempt.usage.is_estimated else ''}, "
+            f"{'about ' if attempt.usage.is_estimated else ''}{attempt.usage.output_tokens} output tokens, "
             f"seam {attempt.seam or '-'}, {attempt.overlap} characters cut"
             + (f", {type(attempt.error).__name__}" if attempt.error else "")
         )
     paid = simulator.billed
-    is_exact = "".join(shown) == answer.text == message.content[0].text
+    is_exact = "".join(shown) == answer.text == text_at_end
     seams = len(outcome.attempts) - 1
     print(
         f"{seconds:.0f} s, {len(outcome.attempts)} attempts, {seams} seams, "

@@ -14,8 +14,9 @@ Way = Literal["send", "restart", "prefill", "user_turn"]
 """How an attempt goes about the message: the first send, all over again, or on from what there is."""
 
 SeamDecision = Literal["exact", "overlap", "preamble", "start_over", "different", "nothing"]
-"""What a continuation began with: the very next character, words delivered before, a sentence and then those,
-the whole answer again, the whole answer again and then another one. `nothing`: it added no text."""
+"""What a continuation began with: the very next character, words delivered before, a sentence that announces
+it (and perhaps those words then), the whole answer again, the whole answer again and then another one.
+`nothing`: it added no text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,32 +2,52 @@
 
 A model asked to go on may repeat its last words, put a sentence in front, change white space or start all
 over. The first characters of the continuation are held back until it is clear what they are; what was
-delivered is never taken back. Rules: CONTINUATION.md, "The seam".
+delivered is never taken back. Rules, and how often they are right: docs/reference/seam.md.
 
-A continuation that goes on exactly, with words that happen to be those the delivered text ends with, looks
-like one that repeats them: it is taken for the latter. So the rules below ask for enough words, and for words
-that do not repeat themselves already, as the rows of a table of zeros do.
+An exact continuation may begin with the words that the delivered text ends with: it looks like a repetition
+and is taken for one. So the rules ask for more words where exact text may well begin so.
 """
 
 import re
+import unicodedata
 from typing import Final, NoReturn
 
 from seawall.call import SeamDecision
 
 _TAIL: Final = 4000
 """Characters of the delivered text among which a repetition is looked for."""
-_MIN_OVERLAP: Final = 12
-"""Characters; shorter repetitions are taken for text, unless they are three words."""
+_MIN_WEIGHT: Final = 12
+"""Letters and digits, unless it is three words; an ideograph is three, a syllable (kana, Hangul) two."""
 _MIN_WORDS: Final = 3
+_MIN_GLUED: Final = 3
 _MIN_START_OVER: Final = 40
-"""Characters in which a continuation agrees with the beginning of the answer before it is taken for a
-start-over."""
+"""Characters in which a continuation agrees with the beginning of the answer, to be a start-over."""
+_MIN_START_OVER_GLUED: Final = 20
+_CERTAIN: Final = 100  # characters of a repetition that may begin within a word
+_SAID_BEFORE: Final = 10
+"""Characters that came before a repetition and end the delivered text too: so it repeats itself already."""
 _LONGEST_PREAMBLE: Final = 200
 """Characters; so much new text is held back at most."""
-
+_JOINERS: Final = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+)
+"""Letters of scripts that put no space between words: Thai to Khmer, kana, ideographs."""
+_IDEOGRAPH = re.compile("[\u3400-\u9fff\U00020000-\U0003ffff]")
+_SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 _WHITE = re.compile(r"\s+")
-_PREAMBLE = re.compile(rf"[^\n]{{1,{_LONGEST_PREAMBLE - 2}}}[:.\uff1a\u3002][^\S\n]?\n\s*")
-"""A first line that ends like a sentence or an announcement; the last two are the full-width forms."""
+_STOPS = ":.!\u2026\uff1a\u3002\uff01\u061b\u06d4\u0964"
+"""What a sentence or an announcement ends with; also the full-width, Arabic and Devanagari forms."""
+_PREAMBLE = re.compile(rf"[^\n]{{1,{_LONGEST_PREAMBLE - 2}}}[{_STOPS}][^\S\n]?\n\s*")
+_ANNOUNCEMENT = re.compile(rf"([^\n]{{1,{_LONGEST_PREAMBLE - 2}}}[{_STOPS}])[^\S\n]?\n\n")
+_GOES_ON = re.compile(
+    r"\b(contin|resum|pick|rest of|weiter|fortsetz|repren|sigo|seguir|retom|riprend)"
+    r".*\b(where|left off|stop|interr|cut off|previous|unterbr|aufgeh|arr\u00eat|donde|onde|dove)"
+    r"|^(\u63a5\u7740\u4e0a\u6587|\u63a5\u4e0a\u6587|\u7ee7\u7eed\u4e0a\u6587|\u7d9a\u304d[\u304b\u3092]|\uc774\uc5b4\uc11c|"
+    r"\u041f\u0440\u043e\u0434\u043e\u043b\u0436|\u0627\u0644\u062a\u062a\u0645\u0629|\u0645\u062a\u0627\u0628\u0639\u0629|\u091c\u093e\u0930\u0940)",
+    re.IGNORECASE,
+)
+"""Words with which a model says that it goes on, in the languages most used."""
 
 
 class Diverged(Exception):  # noqa: N818 - it is an answer of the seam, not a fault of the program
@@ -42,6 +62,9 @@ class Seam:
 
     def __init__(self, delivered: str) -> None:
         self._delivered = delivered
+        self._shown = delivered.rstrip()
+        self._ended = delivered[len(self._shown) :]
+        """The white space that the model was not shown."""
         self._tail = _loose(delivered[-_TAIL:])
         self._held = ""
         self._retraced = 0
@@ -85,18 +108,21 @@ class Seam:
         held = self._held
         starts = _starts(held)
         for start in starts:
-            if end := self._repetition(held[start:]):
+            if end := self._repetition(held[start:], is_first=not start):
                 return self._cut(start + end, "preamble" if start else "overlap")
         for start in starts:
             agreed = _agreement(self._delivered, held[start:])
             # a beginning that came again later, as in the lines of a log, may come once more
             said = held[start : start + agreed]
-            if agreed >= _MIN_START_OVER and not _repeats_itself(said) and self._delivered.find(said, 1) < 0:
+            if self._is_start_over(said) and self._delivered.find(said, 1) < 0:
                 self._is_joined = False
                 self._retraced = agreed
                 self._cut(start + agreed, "start_over")
                 return self._retrace(held[start + agreed :])
-        return self._cut(_white_said_again(self._delivered, held), "exact")
+        if (announced := _ANNOUNCEMENT.match(held)) and self._is_announcement(announced[1]):
+            at = announced.end()
+            return self._cut(at + _white_said_again(self._ended, held[at:]), "preamble")
+        return self._cut(_white_said_again(self._ended, held), "exact")
 
     def _cut(self, length: int, decision: SeamDecision) -> str:
         """Cut away the start of what is held; returns the rest."""
@@ -132,28 +158,70 @@ class Seam:
         is_start_over = len(said) < _TAIL and self._delivered.startswith(said)
         return is_start_over or _loose(said).lstrip() in self._tail
 
-    def _repetition(self, said: str) -> int:
+    def _repetition(self, said: str, *, is_first: bool) -> int:
         """How many characters at the start of `said` repeat the end of what was delivered; 0 when none do."""
         tail, start = self._tail.rstrip(), _loose(said).lstrip()
-        count = next((n for n in range(min(len(tail), len(start)), 0, -1) if tail.endswith(start[:n])), 0)
-        repeated = start[:count]
-        if _repeats_itself(repeated) or tail.endswith((repeated * 2, f"{repeated} {repeated}")):
+        counts = range(min(len(tail), len(start)), 0, -1)
+        count = next((count for count in counts if _is_said_again(tail, start, count)), 0)
+        if not count:
             return 0
-        if not (_is_long_enough(repeated) or (repeated == tail.lstrip() and _may_be_sentence(repeated))):
+        repeated, end, before = start[:count], _end_of(said, count), tail[: len(tail) - count].lstrip()
+        is_capital = _may_be_sentence(repeated) and (is_first or not _UNSPACED.match(repeated))
+        is_enough = (is_capital and not before) or self._is_enough(repeated, before[-1:], said, end)
+        if not is_enough or _goes_on_repeating(before.rstrip(), repeated):
             return 0
-        end = _end_of(said, count)
-        after, ended = said[end:], self._delivered[len(self._delivered.rstrip()) :]
+        after = said[end:]
         white = after[: len(after) - len(after.lstrip())]
-        if after and not white.startswith(ended) and ("\n" in ended) != ("\n" in white):
-            # a line that ended goes on here: it only begins like the one before
+        # a line that ended goes on here: it only begins like the one before
+        goes_on = after and not white.startswith(self._ended) and ("\n" in self._ended) != ("\n" in white)
+        if goes_on or not _is_indented_alike(self._shown[-_TAIL:], said[:end]):
             return 0
-        return end + _white_said_again(self._delivered, after)
+        return end + _white_said_again(self._ended, after)
+
+    def _is_enough(self, repeated: str, before: str, said: str, end: int) -> bool:
+        """Whether words are too many, or join too badly, to begin an exact continuation by chance."""
+        tokens, weight, is_word = repeated.split(), _weight(repeated), before in ("", " ")
+        if not before and (len(repeated) >= _MIN_WEIGHT or len(tokens) >= _MIN_WORDS):
+            return True
+        if self._shown.endswith(said[:end].strip()) and (said[0].isspace() or "\n" in self._ended):
+            # exact text begins so, and the cell of a table or the line of a list with the one before
+            words = sum(any(map(str.isalnum, token)) for token in tokens)
+            return words >= _MIN_WORDS or (words > 1 and weight >= _MIN_WEIGHT)
+        if weight >= _MIN_WEIGHT or (is_word and len(tokens) >= _MIN_WORDS):
+            return True
+        if not is_word or _UNSPACED.match(repeated) or said[0].isspace():
+            return False
+        # exact text would stick to the word before, "lazylazy"; not after a line that may be no preamble
+        is_preamble_sure = said == self._held or self._held[0].isupper()
+        letters = sum(map(str.isalpha, repeated))
+        if _is_in_word(self._shown[-1]):
+            return is_preamble_sure and letters > len(tokens)
+        return is_preamble_sure and letters >= _MIN_GLUED and said[end : end + 1].isspace()
+
+    def _is_start_over(self, said: str) -> bool:
+        is_open = not self._ended and self._shown[-1:].isalnum() and said[:1].isupper()
+        least = _MIN_START_OVER_GLUED if is_open else _MIN_START_OVER
+        return len(said) >= least and not _repeats_itself(said)
+
+    def _is_announcement(self, line: str) -> bool:
+        """Whether the first line only says that the text goes on; nothing is repeated after it."""
+        if not _may_be_sentence(line) or ("\n" in self._ended and self._ended[-2:] != "  "):
+            return False
+        if _GOES_ON.search(line):
+            return True
+        letters, used = (
+            [unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha()]
+            for text in (line, self._tail[-1000:])
+        )
+        is_foreign = len(letters) >= _MIN_WORDS and set(letters).isdisjoint(used)
+        return is_foreign and not self._ended and self._shown[-1] not in f'{_STOPS}?"'
 
 
 def _starts(held: str) -> list[int]:
     """Where in `held` the continuation proper may begin: at once, or after a preamble."""
     preamble = _PREAMBLE.match(held)
-    return [0, preamble.end()] if preamble and _may_be_sentence(held) else [0]
+    is_one = preamble and _may_be_sentence(held) and preamble[0].count("\u3002") < 2  # noqa: PLR2004
+    return [0, preamble.end()] if preamble and is_one else [0]
 
 
 def _may_be_sentence(text: str) -> bool:
@@ -169,15 +237,47 @@ def _agreement(one: str, other: str) -> int:
     return next(index for index in range(length) if one[index] != other[index])
 
 
-def _white_said_again(delivered: str, said: str) -> int:
-    """How much white space at the start of `said` ended `delivered`; the model was not shown it."""
-    ended = delivered[len(delivered.rstrip()) :]
+def _white_said_again(ended: str, said: str) -> int:
+    """How much white space at the start of `said` `ended` the delivered text; the model was not shown it."""
     white = said[: len(said) - len(said.lstrip())]
     return len(ended) if white.startswith(ended) else len(white)
 
 
-def _is_long_enough(repeated: str) -> bool:
-    return len(repeated) >= _MIN_OVERLAP or len(repeated.split()) >= _MIN_WORDS
+def _weight(text: str) -> int:
+    """What the letters and digits of a text count as evidence."""
+    return sum(map(str.isalnum, text)) + 2 * len(_IDEOGRAPH.findall(text)) + len(_SYLLABLE.findall(text))
+
+
+def _is_said_again(tail: str, start: str, count: int) -> bool:
+    """Whether the first `count` characters of `start` end `tail`, and do not begin within a word there."""
+    if not tail.endswith(start[:count]) or _is_mark(start[0]):
+        return False
+    before, first = tail[-count - 1 : -count], start[0]
+    is_within = before and _is_in_word(before) and _is_in_word(first)
+    return not is_within or count >= _CERTAIN or bool(_UNSPACED.match(first) or _UNSPACED.match(before))
+
+
+def _goes_on_repeating(before: str, repeated: str) -> bool:
+    """Whether a text that ends in `before` and `repeated` says the same over and over, as it may again."""
+    tail = f"{before} {repeated}"
+    said_before = _agreement(before[::-1], tail[::-1])
+    return said_before >= min(len(repeated), _SAID_BEFORE) or _repeats_itself(repeated)
+
+
+def _is_in_word(character: str) -> bool:
+    return character.isalnum() or _is_mark(character)
+
+
+def _is_mark(character: str) -> bool:
+    """Whether it completes the character before: a combining mark, a joiner, a skin tone."""
+    return unicodedata.category(character)[0] == "M" or character in _JOINERS
+
+
+def _is_indented_alike(shown: str, said: str) -> bool:
+    """Whether the white space in and before a repetition is at most changed as models do, not indentation."""
+    runs = zip(reversed(_WHITE.findall(shown)), reversed(_WHITE.findall(said)), strict=False)
+    pairs = ([run.rpartition("\n")[2] for run in pair] for pair in runs)
+    return all(one == other or min(len(one), len(other)) < 2 for one, other in pairs)  # noqa: PLR2004
 
 
 def _repeats_itself(text: str) -> bool:

@@ -25,8 +25,9 @@ class StopAcrossSeam:
         if not self._rests or not text:
             return text
         self._held += text
-        self.found = next((stop for rest, stop in self._rests.items() if self._held.startswith(rest)), None)
-        if self.found is not None:
+        if ends := [rest for rest in self._rests if self._held.startswith(rest)]:
+            # the one that ends first, whatever came in one delta
+            self.found = self._rests[min(ends, key=len)]
             return ""
         if any(rest.startswith(self._held) for rest in self._rests):
             return ""

@@ -217,8 +217,99 @@ def test_what_was_delivered_is_cut_from_the_continuation(said, rest):
 @pytest.mark.parametrize(
     ("repeated", "is_cut"), [("a b c", True), ("b c", False), ("abcdefghijkl", True), ("abcdefghijk", False)]
 )
-def test_three_words_or_twelve_characters_are_a_repetition(repeated, is_cut):
-    assert joined(f"It is so: {repeated}", [f"{repeated}, so."]).count(repeated) == (1 if is_cut else 2)
+def test_three_words_or_twelve_letters_are_a_repetition(repeated, is_cut):
+    assert joined(f"It is so: {repeated}:", [f"{repeated}:so."]).count(repeated) == (1 if is_cut else 2)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "said", "expected"),
+    [
+        ("over the lazy", "lazy dog", "over the lazy dog"),
+        ("over the la", "lazy dog", "over the lazy dog"),
+        ("over th", "the lazy dog", "over the lazy dog"),
+        ("over the lazy ", "lazy dog", "over the lazy dog"),
+        ("He was lazy.", "lazy. Then he ran.", "He was lazy. Then he ran."),
+        ('{"name": "sea', '"seawall"}', '{"name": "seawall"}'),
+    ],
+)
+def test_a_word_that_would_stick_to_the_one_before_is_a_repetition(delivered, said, expected):
+    assert joined(delivered, [said]) == joined(delivered, said) == expected
+
+
+@pytest.mark.parametrize(
+    ("delivered", "said"),
+    [
+        ("x = datetime.", "datetime.now()"),
+        ("a row of 10", "1010"),
+        ("ten and bana", "na"),
+        ("It is an a", "ardvark"),
+        ("the long, long", " long, long way"),
+        ("\u6211\u8981\u8003\u8651", "\u8003\u8651\u4e00\u4e0b"),
+    ],
+)
+def test_exact_text_that_repeats_a_little_is_text(delivered, said):
+    assert joined(delivered, [said]) == joined(delivered, said) == delivered + said
+
+
+@pytest.mark.parametrize(
+    ("repeated", "is_cut"), [("\u7814\u7a76\u65b9\u6cd5", True), ("\u65b9\u6cd5", False)]
+)
+def test_four_ideographs_are_a_repetition(repeated, is_cut):
+    delivered = f"\u6211\u4eec\u7684{repeated}"
+    expected = delivered + ("" if is_cut else repeated) + "\u5f88\u65b0\u3002"
+    assert joined(delivered, [f"{repeated}\u5f88\u65b0\u3002"]) == expected
+
+
+@pytest.mark.parametrize(
+    "announcement",
+    [
+        "Continuing from where I left off:",
+        "Here is the rest of my previous response.",
+        "Weiter geht es an der Stelle, an der ich unterbrochen wurde:",
+        "\u7d9a\u304d\u304b\u3089\u66f8\u304d\u307e\u3059\u3002",
+        "\u0627\u0644\u062a\u062a\u0645\u0629:",
+        "\u0906\u0917\u0947 \u0932\u093f\u0916\u0924\u093e \u0939\u0942\u0901\u0964",
+        "\u0406\u0434\u0435\u043c\u043e \u0434\u0430\u043b\u0456:",
+    ],
+)
+def test_an_announcement_is_cut_though_nothing_is_repeated_after_it(announcement):
+    seam = Seam(FOX[:36])
+    said = f"{announcement}\n\n{FOX[36:]}"
+    assert FOX[:36] + seam.feed(said) + seam.flush() == FOX
+    assert (seam.decision, seam.overlap) == ("preamble", len(announcement) + 2)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "said"),
+    [
+        ("It means hello:\n\n", "\u4f60\u597d\u4e16\u754c\u3002\n\nSo it is."),
+        ("It means hello:", "\n\n\u4f60\u597d\u4e16\u754c\u3002\n\nSo it is."),
+        ("It is good. ", "Continuous integration is good.\n\nSo it is."),
+        ("\u6211\u4eec", "\u7ee7\u7eed\u52aa\u529b\u3002\n\n\u660e\u5929\u89c1\u3002"),
+    ],
+)
+def test_a_first_line_that_may_belong_to_the_text_is_text(delivered, said):
+    assert joined(delivered, [said]) == delivered + said.removeprefix(delivered[len(delivered.rstrip()) :])
+
+
+def test_code_that_is_said_again_with_another_indentation_is_another_line():
+    delivered = "        return self.value or other\n"
+    assert joined(delivered, ["\n    return self.value or other\n"]) == (
+        delivered + "    return self.value or other\n"
+    )
+
+
+def test_half_a_character_is_completed_whatever_is_repeated():
+    delivered = "We had some cafe"
+    assert joined(delivered, ["\u0301 au lait"]) == delivered + "\u0301 au lait"
+    assert joined(delivered, ["some cafe\u0301 au lait"]) == delivered + "\u0301 au lait"
+    half = "a \U0001f469\u200d"
+    assert joined(half, ["\U0001f469\u200d\U0001f467"]) == half + "\U0001f469\u200d\U0001f467"
+
+
+def test_a_start_over_in_mid_word_is_noticed_after_twenty_characters():
+    assert outcome(FOX[:50], [FOX[:20] + "_"]) is Diverged
+    assert outcome(FOX[:50], [FOX[:19] + "_"]) == FOX[:50] + FOX[:19] + "_"
 
 
 @pytest.mark.parametrize(("agreed", "is_noticed"), [(40, True), (39, False)])

