@@ -120,7 +120,8 @@ class Engine:
 
     def _request(self, amend: Amend) -> Send:
         call = self._call
-        stream = call.stream or bool(amend.stream)
+        # a body that trickles in without being a stream could not be left at a deadline
+        stream = call.stream or bool(amend.stream) or call.remaining() < math.inf
         if stream and not call.stream and call.attempt == 1:
             _log.info("call %s: streamed on the wire (max_tokens %d)", call.id, call.max_tokens)
         self._course.resume = amend.resume or self._course.resume
@@ -179,6 +180,8 @@ class Engine:
             message = from_json(body)
         except ValueError:
             return wire_errors.malformed_body(accepted.response)
+        if isinstance(message, dict) and message.get("type") == "error":
+            return wire_errors.error_event(accepted.response, message)
         if isinstance(message, dict) and message.get("type") == "message":
             attempt = self._call.attempts[-1]
             attempt.usage, attempt.model = Usage.of(message.get("usage") or {}), message.get("model")

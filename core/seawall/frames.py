@@ -81,7 +81,8 @@ def parse(frame: bytes) -> tuple[str, Event | None]:
     name = _NAME_OF_LINE.get(line)
     if name is not None and data.find(b"\n") == len(data) - 2 and b"\r" not in data:
         try:
-            event = from_json(data)
+            # without "keys" the parser keeps short strings, content too, for as long as the process runs
+            event = from_json(data, cache_strings="keys")
         except ValueError:
             event = None
         return name, event if event.__class__ is dict else _object(name, data)
@@ -109,7 +110,7 @@ def _object(name: str, data: bytes) -> Event | None:
 
 def _json(data: bytes) -> Event:
     try:
-        event = from_json(data)
+        event = from_json(data, cache_strings="keys")
     except ValueError:
         event = _json_with_half_pairs(data)
     if not isinstance(event, dict):

@@ -14,8 +14,9 @@ from seawall.async_driver import AsyncBody, AsyncDriver
 from seawall.call import Call, Way
 from seawall.deadline import remaining_time
 from seawall.engine import Engine
-from seawall.exchange import Exchange, is_beta, is_message_request, repaired
+from seawall.exchange import Exchange, is_beta, is_message_request
 from seawall.hooks import Hooks
+from seawall.passage import apassed, passed
 from seawall.registry import load
 from seawall.sync_driver import SyncBody, SyncDriver
 
@@ -34,7 +35,7 @@ _Client: TypeAlias = (
 """The SDK's clients; those of Foundry, AWS and Google Cloud are subclasses of the first two."""
 AnyClient = TypeVar("AnyClient", bound=_Client)
 
-_LONG_TIMEOUT = httpx2.Timeout(600.0, connect=5.0, pool=600.5)
+_LONG_TIMEOUT = httpx2.Timeout(600, connect=5, pool=600.5)
 """The SDK's default in all that matters, yet not equal to it: a client with the default refuses a large call
 that does not stream with a `ValueError` before any middleware sees it (P2)."""
 
@@ -51,7 +52,10 @@ class Protection(Middleware):
         hooks: Hooks,
         client: _Client,
         timeout: float | None = None,
+        retries: int = 0,
     ) -> None:
+        self.retries = retries
+        """The SDK's, for requests that create no message."""
         self._hooks = hooks
         self._client = client
         self._timeout = timeout
@@ -59,7 +63,7 @@ class Protection(Middleware):
     def handle(self, request: APIRequest, call_next: CallNext) -> Any:
         """Run one call of a sync client."""
         if not is_message_request(request):
-            return repaired(request, call_next(request))
+            return passed(self._client, self.retries, request, call_next)
         engine, exchange = self._begin(request, is_async=False)
         driver = SyncDriver(engine, exchange, call_next)
         frames = driver.frames()
@@ -72,7 +76,7 @@ class Protection(Middleware):
     async def handle_async(self, request: APIRequest, call_next: AsyncCallNext) -> Any:
         """Run one call of an async client."""
         if not is_message_request(request):
-            return repaired(request, await call_next(request))
+            return await apassed(self._client, self.retries, request, call_next)
         engine, exchange = self._begin(request, is_async=True)
         driver = AsyncDriver(engine, exchange, call_next)
         frames = driver.frames()
@@ -129,7 +133,9 @@ def protect(
         middleware for middleware in client.middleware if not isinstance(middleware, Protection)
     ]
     is_default = client.timeout in (anthropic.DEFAULT_TIMEOUT, _LONG_TIMEOUT)
-    protection = Protection(hooks, client, None if is_default else _read_timeout(client.timeout))
+    given = (known.retries for known in client.middleware if isinstance(known, Protection))
+    retries = next(given, client.max_retries)
+    protection = Protection(hooks, client, None if is_default else _read_timeout(client.timeout), retries)
     protected = client.with_options(
         middleware=[protection, *others],
         max_retries=0,  # P6: one owner of retries

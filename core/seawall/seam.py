@@ -84,9 +84,15 @@ class Seam:
         if self._is_joined:
             return text
         if self._retraced:
-            return self._retrace(text)
+            return self._forgetting(self._retrace(text))
         self._held += text
-        return "" if self._is_undecided() else self._join()
+        return "" if self._is_undecided() else self._forgetting(self._join())
+
+    def _forgetting(self, text: str) -> str:
+        """Return `text`; what was delivered is of no more use once it is joined, and may be long."""
+        if self._is_joined:
+            self._delivered = self._shown = self._tail = self._held = ""
+        return text
 
     def flush(self) -> str:
         """Return what is still held: the block ends, so no more can come to decide by.

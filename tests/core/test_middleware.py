@@ -292,3 +292,56 @@ def test_an_agent_whose_stream_breaks_in_every_turn_runs_each_tool_once(kind):
     assert message.stop_reason == "end_turn"
     assert len(looked_up) == 1
     assert {request.stream for request in simulator.requests} == {True}
+
+
+BUSY = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+
+
+def transport_of(*statuses):
+    """Answers count_tokens with these statuses, one after another."""
+    left = list(statuses)
+
+    def answer(request):
+        status = left.pop(0)
+        body = {"input_tokens": 7} if status == 200 else BUSY
+        return httpx2.Response(status, json=body, headers={"retry-after-ms": "1"})
+
+    return httpx2.MockTransport(answer), left
+
+
+@pytest.mark.parametrize("statuses", [(529, 200), (500, 429, 200)])
+def test_other_calls_keep_the_retries_of_the_sdk(statuses, witness):
+    transport, left = transport_of(*statuses)
+    with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as bare:
+        client = seawall.protect(seawall.protect(bare, plugins=[witness]), plugins=[witness])
+        assert client.messages.count_tokens(model=MODEL, messages=MESSAGES).input_tokens == 7
+    assert left == []
+
+
+@pytest.mark.anyio
+async def test_other_calls_of_an_async_client_keep_the_retries_of_the_sdk(witness):
+    transport, left = transport_of(529, 200)
+    http = httpx2.AsyncClient(transport=transport)
+    async with anthropic.AsyncAnthropic(api_key="test", http_client=http) as bare:
+        client = seawall.protect(bare, plugins=[witness])
+        assert (await client.messages.count_tokens(model=MODEL, messages=MESSAGES)).input_tokens == 7
+    assert left == []
+
+
+@pytest.mark.parametrize(("retries", "statuses"), [(0, (529,)), (1, (529, 529)), (2, (400,))])
+def test_other_calls_are_retried_no_more_than_by_the_sdk(retries, statuses, witness):
+    transport, left = transport_of(*statuses)
+    http = httpx2.Client(transport=transport)
+    with anthropic.Anthropic(api_key="test", http_client=http, max_retries=retries) as bare:
+        client = seawall.protect(bare, plugins=[witness])
+        with pytest.raises(anthropic.APIStatusError):
+            client.messages.count_tokens(model=MODEL, messages=MESSAGES)
+    assert left == []
+
+
+def test_an_error_in_the_place_of_a_message_is_an_error(witness):
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=BUSY))
+    with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as bare:
+        client = seawall.protect(bare, plugins=[witness])
+        with pytest.raises(anthropic.OverloadedError):
+            client.messages.create(model=MODEL, max_tokens=100, messages=MESSAGES)
