@@ -20,8 +20,34 @@ _GROWS = {
 _SETS = {"signature_delta": ("signature",), "compaction_delta": ("content", "encrypted_content")}
 """Deltas that bring fields whole."""
 THINKING = ("thinking", "redacted_thinking")
+_PIECES = 64
 _WITHIN = frozenset({"content_block_start", "content_block_delta", "message_delta", "message_stop"})
 """What means nothing before `message_start`; a stop of nothing is harmless, and the SDK lets it pass."""
+
+
+class Text:
+    """Text that comes in pieces, kept as bytes.
+
+    As strings they would take five times as many, and more with an emoji among them.
+    """
+
+    __slots__ = ("_pieces", "_whole")
+
+    def __init__(self) -> None:
+        self._whole = bytearray()
+        self._pieces: list[str] = []
+
+    def append(self, piece: str) -> None:
+        """Add the next piece."""
+        pieces = self._pieces
+        pieces.append(piece)
+        if len(pieces) == _PIECES:
+            self._whole += "".join(pieces).encode(errors="surrogatepass")
+            pieces.clear()
+
+    def joined(self) -> str:
+        """All of it."""
+        return self._whole.decode(errors="surrogatepass") + "".join(self._pieces)
 
 
 class Assembly:
@@ -40,7 +66,7 @@ class Assembly:
         self.complete = False
         self.has_stopped = False
         """`message_stop` was seen."""
-        self._parts: defaultdict[str, list[str]] = defaultdict(list)
+        self._parts: defaultdict[str, Text] = defaultdict(Text)
         """What the deltas brought for each field of the open block."""
 
     def add(self, event: Event) -> None:
@@ -108,7 +134,7 @@ class Assembly:
 
     def _drop_open(self) -> None:
         self.open = None
-        self._parts = defaultdict(list)
+        self._parts = defaultdict(Text)
 
     def _end(self, event: Event) -> None:
         head = self.head or {}
@@ -121,7 +147,7 @@ class Assembly:
         """The open block with its deltas folded in."""
         block = dict(self.open or {})
         for field, parts in self._parts.items():
-            written = "".join(parts)
+            written = parts.joined()
             if field != "input":
                 block[field] = (block.get(field) or "") + written
             elif written:
@@ -148,7 +174,7 @@ class Assembly:
             str(block.get("text") or block.get("thinking") or block.get("input") or "")
             for block in self.whole
         ]
-        return "".join([*pieces, *(part for parts in self._parts.values() for part in parts)])
+        return "".join([*pieces, *(parts.joined() for parts in self._parts.values())])
 
     def cut_back(self, end: int) -> None:
         """Keep only the first `end` blocks."""

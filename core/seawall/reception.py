@@ -7,7 +7,7 @@ before, and go out as they came, byte for byte, unless they had to be changed or
 from typing import Any
 
 from seawall import wire_errors
-from seawall.assembly import Assembly, merged_usage, written
+from seawall.assembly import Assembly, Text, merged_usage, written
 from seawall.call import Attempt, Call, Chunk, Usage
 from seawall.decisions import Cut, Resume, Stop
 from seawall.errors import ConfigError, PluginError, StreamStoppedError
@@ -49,7 +49,7 @@ class Reception:
         """The API has told what the attempt cost."""
         self._usage: dict[str, Any] = {}
         self._spoken_before = len(so_far.spoken())
-        self._rejoined: list[str] = []
+        self._rejoined = Text()
         """What a further attempt generated, also what was cut away at the seam."""
         self._delivered: list[bytes] = []
         self._held: list[bytes] = []
@@ -104,7 +104,7 @@ class Reception:
         attempt = self._attempt
         if self._is_counted:
             return
-        generated = "".join(self._rejoined) or self._so_far.spoken()[self._spoken_before :]
+        generated = self._rejoined.joined() or self._so_far.spoken()[self._spoken_before :]
         counts = attempt.usage.counts()
         counts["output_tokens"] = max(self._call.estimate(generated), counts["output_tokens"])
         attempt.usage = Usage(**counts, is_estimated=True)

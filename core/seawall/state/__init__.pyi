@@ -1,0 +1,11 @@
+from . import clock as clock, leases as leases, owners as owners
+from .documents import READ as READ, Document as Document, Step as Step
+from .errors import (
+    StepError as StepError,
+    StoreError as StoreError,
+    StoreUnavailableError as StoreUnavailableError,
+)
+from .memory import MemoryStore as MemoryStore
+from .redis import RedisStore as RedisStore
+from .sqlite import SQLiteStore as SQLiteStore
+from .store import Store as Store, open_store as open_store

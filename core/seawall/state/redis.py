@@ -1,0 +1,137 @@
+"""State of all hosts that use one Redis server, from version 6.2 on."""
+
+import functools
+import hashlib
+import json
+import random
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
+
+from seawall.state.documents import Document, R, Step, decoded, encoded
+from seawall.state.errors import StepError, StoreError
+from seawall.state.jitter import waits
+from seawall.state.lua_script import SWAP, framed
+
+_ATTEMPTS: Final = 64
+"""Of a step without Lua, while others change the document."""
+_BASE: Final = 0.001
+_CAP: Final = 0.05
+_STEP_FAILED: Final = "STEP "
+"""What an error begins with that a step made, not the server."""
+
+
+class RedisStore:
+    """Keeps documents on a Redis server; each under one key, so that a cluster's node has all a step needs.
+
+    Usable from all threads, and after a fork. A step written in Lua takes one round trip, another one two,
+    and more when others change the document meanwhile. A step is never sent twice: after an error nothing is
+    known that a second attempt could rely on. The next step connects again.
+
+    Args:
+        url: As in `redis.Redis.from_url`.
+        prefix: What the names of all keys begin with.
+        timeout: Seconds to wait for a connection, and for an answer.
+
+    Raises:
+        ValueError: `url` is none.
+    """
+
+    blocks = True
+    """Steps wait for the network."""
+
+    def __init__(self, url: str, *, prefix: str = "seawall:", timeout: float = 2.0) -> None:
+        # its own retries would apply a step twice whose answer was lost
+        self._redis: Any = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._prefix = prefix
+        self._rng = random.SystemRandom()
+        self._is_closed = False
+        place = self._redis.connection_pool.connection_kwargs
+        self.place: str = place.get("path") or f"{place.get('host', 'localhost')}:{place.get('port', 6379)}"
+        """Host and port, for errors."""
+
+    def step(self, step: Step[R], /, *, key: str, **arguments: Any) -> R:
+        """Change the document of `key`; return the step's result.
+
+        Raises:
+            StoreError: The server cannot be reached, refused, or did not answer in time.
+            StepError: The new document or the arguments are not JSON, or the step's Lua failed.
+        """
+        if self._is_closed:
+            raise StoreError(self.place, "it was closed")
+        try:
+            if step.lua is None:
+                return self._compare_and_set(step, key, arguments)
+            return self._run(step, step.lua, key, arguments)
+        except RedisError as error:
+            if isinstance(error, ResponseError) and str(error).startswith(_STEP_FAILED):
+                raise StepError(step.name, key, str(error).removeprefix(_STEP_FAILED)) from error
+            raise StoreError(self.place, f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Close all connections; a step after that raises `StoreError`."""
+        self._is_closed = True
+        self._redis.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, step: Step[R], lua: str, key: str, arguments: Mapping[str, Any]) -> R:
+        try:
+            sent = json.dumps(arguments, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise StepError(step.name, key, f"the arguments are not JSON: {error}") from error
+        result: R = json.loads(self._evaluated(framed(lua), key, sent))
+        return result
+
+    def _compare_and_set(self, step: Step[R], key: str, arguments: Mapping[str, Any]) -> R:
+        pauses = waits(_BASE, _CAP, self._rng)
+        for _ in range(_ATTEMPTS):
+            before = self._text(key)
+            document, result = step.function(self._document(before, key), arguments)
+            after = encoded(document, step.name, key)
+            if after == before or self._evaluated(SWAP, key, before, after):
+                return result
+            time.sleep(next(pauses))  # noqa: TID251 - who waits here was sent to a thread by `Offload`
+        raise StoreError(
+            self.place,
+            f"others changed the document of {key!r} in all of {_ATTEMPTS} attempts of {step.name!r}",
+        )
+
+    def _name(self, key: str) -> str:
+        # the part in braces decides which node of a cluster has it
+        return f"{self._prefix}{{{key}}}"
+
+    def _text(self, key: str) -> str:
+        text: bytes | None = self._redis.get(self._name(key))
+        return "" if text is None else text.decode()
+
+    def _document(self, text: str, key: str) -> Document:
+        try:
+            return decoded(text)
+        except (ValueError, RecursionError) as error:
+            raise StoreError(self.place, f"the value of {self._name(key)} is no document") from error
+
+    def _evaluated(self, script: str, key: str, *arguments: str) -> Any:
+        try:
+            return self._redis.evalsha(_digest(script), 1, self._name(key), *arguments)
+        except NoScriptError:
+            return self._redis.eval(script, 1, self._name(key), *arguments)
+
+
+@functools.cache
+def _digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()

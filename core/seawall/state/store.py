@@ -1,0 +1,121 @@
+"""The place where state lives, as hooks see it, and how it is opened."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+from seawall.errors import ConfigError
+from seawall.state.documents import R, Step
+from seawall.state.errors import StoreUnavailableError
+from seawall.state.memory import MemoryStore
+
+_log = logging.getLogger("seawall.state")
+
+FILE: Final = "state.sqlite"
+"""The name of the file in the state directory."""
+_REDIS: Final = ("redis", "rediss", "unix")
+
+
+class Store(Protocol):
+    """Small JSON documents under keys. Usable from all threads.
+
+    `seawall_testkit.stores.StoreConformance` tests whether a class is one.
+    """
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a step may wait for I/O, so that hooks must put it into `Offload`."""
+
+    def step(self, step: Step[R], /, *, key: str, **arguments: Any) -> R:
+        """Change the document of `key` by one atomic step; return the step's result.
+
+        Args:
+            step: What is done.
+            key: Any text that UTF-8 can hold.
+            arguments: What the step gets as its second argument: JSON.
+
+        Raises:
+            StoreError: The store failed or did not answer in time.
+            StepError: The step made something that is not JSON, or its Lua failed. What the step's function
+                raises comes out as it is. In all these cases the document is as it was.
+        """
+
+    def close(self) -> None:
+        """Give back connections and files; the documents stay, unless the store is memory."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def open_store(url: str = "sqlite", state_dir: Path | None = None) -> Store:
+    """Open the store that a configuration names.
+
+    Args:
+        url: `"memory"`: this process; `"sqlite"`: all processes of this user on this machine;
+            `"redis://..."`, `"rediss://..."` or `"unix://..."`: all that use this Redis.
+        state_dir: Where the file of `"sqlite"` is; by default where this system keeps state of a user. It is
+            made if need be. If it cannot be written, state is kept in memory, and a warning says so.
+
+    Raises:
+        ConfigError: No such store, or the package it needs is missing.
+        StoreError: Another process keeps the file of `"sqlite"` locked.
+    """
+    if url == "memory":
+        return MemoryStore()
+    if url == "sqlite":
+        return _sqlite(state_dir)
+    if url.partition("://")[0] in _REDIS and "://" in url:
+        return _redis(url)
+    raise ConfigError(f'state = {_shown(url)}: "memory", "sqlite" or "redis://host:port/number" is expected')
+
+
+def _sqlite(state_dir: Path | None) -> Store:
+    try:
+        # some builds of Python have no sqlite3
+        from seawall.state.sqlite import SQLiteStore  # noqa: PLC0415 - only who uses it loads it
+
+        folder = _default_dir() if state_dir is None else os.path.expanduser(state_dir)  # noqa: PTH111 - never raises
+        return SQLiteStore(Path(folder) / FILE)
+    except (ImportError, StoreUnavailableError) as error:
+        _log.warning(
+            "%s; state is kept in memory: other processes do not see it, and it ends with this one. "
+            "Set `state_dir` to a folder that can be written, or `state` to another store",
+            error,
+        )
+        return MemoryStore()
+
+
+def _default_dir() -> Path:
+    import platformdirs  # noqa: PLC0415 - only who uses it loads it
+
+    try:
+        path = platformdirs.user_state_path("seawall", appauthor=False)
+    except RuntimeError:
+        path = Path("~")
+    if not path.is_absolute():
+        # older versions leave "~" as it is
+        raise StoreUnavailableError(path, "this user has no home directory")
+    return path
+
+
+def _redis(url: str) -> Store:
+    try:
+        from seawall.state.redis import RedisStore  # noqa: PLC0415 - only who uses it loads it
+    except ImportError as error:
+        raise ConfigError(
+            f"state = {_shown(url)}: the Redis client is missing; install seawall-core[redis]"
+        ) from error
+    try:
+        return RedisStore(url)
+    except ValueError as error:
+        raise ConfigError(f"state = {_shown(url)}: not an address of a Redis server") from error
+
+
+def _shown(url: str) -> str:
+    """Return the address without what may be a password."""
+    scheme, _, rest = url.partition(":")
+    credentials, _, place = rest.rpartition("@")
+    place = place.partition("?")[0]
+    return repr(f"{scheme}://***@{place}" if credentials else url.partition("?")[0])

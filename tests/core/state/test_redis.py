@@ -1,0 +1,193 @@
+"""A Redis server that is away, hangs, forgets its scripts, or holds what is not ours."""
+
+import pytest
+import redis as client
+
+from seawall.state import READ, RedisStore, Step, StepError, StoreError
+from seawall_testkit.stores import COUNT, new_key, without_lua
+
+KEY = "org:opus"
+
+
+@pytest.fixture
+def raw(own_redis_server):
+    with client.Redis.from_url(own_redis_server.url) as raw:
+        yield raw
+
+
+@pytest.fixture
+def store(own_redis_server):
+    with RedisStore(own_redis_server.url) as store:
+        yield store
+
+
+def test_a_document_is_one_json_value_under_a_key_with_a_hash_tag(store, raw):
+    store.step(COUNT, key=KEY)
+    assert raw.keys() == [b"seawall:{org:opus}"]
+    assert raw.get("seawall:{org:opus}") == b'{"count":1}'
+
+
+def test_a_prefix_keeps_deployments_apart(own_redis_server, store):
+    with RedisStore(own_redis_server.url, prefix="other:") as other:
+        other.step(COUNT, key=KEY, by=5)
+    assert store.step(COUNT, key=KEY) == 1
+
+
+def test_a_step_in_lua_is_one_round_trip_and_no_write_when_nothing_changes(store, raw):
+    store.step(COUNT, key=KEY)
+    store.step(READ, key=KEY)
+    before = raw.info("commandstats")
+    store.step(COUNT, key=KEY)
+    store.step(READ, key=KEY)
+    after = raw.info("commandstats")
+    calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
+    assert {name: number for name, number in calls.items() if number} == {
+        "cmdstat_evalsha": 2,
+        "cmdstat_get": 2,
+        "cmdstat_set": 1,
+        "cmdstat_info": 1,
+    }
+
+
+def test_a_server_that_forgot_the_scripts_gets_them_again(store, raw):
+    for step in (COUNT, without_lua(COUNT)):
+        store.step(step, key=KEY)
+        raw.script_flush()
+        store.step(step, key=KEY)
+    assert store.step(READ, key=KEY) == {"count": 4}
+
+
+def test_a_server_that_was_killed_is_an_error_and_used_again_when_it_is_back(own_redis_server, store):
+    store.step(COUNT, key=KEY)
+    own_redis_server.kill()
+    for step in (COUNT, without_lua(COUNT)):
+        with pytest.raises(StoreError, match=f"127.0.0.1:{own_redis_server.port}: ConnectionError"):
+            store.step(step, key=KEY)
+    own_redis_server.start()
+    assert [store.step(COUNT, key=KEY), store.step(without_lua(COUNT), key=KEY)] == [1, 2]
+
+
+def test_a_server_that_hangs_ends_in_an_error_and_the_step_is_not_sent_twice(own_redis_server):
+    with RedisStore(own_redis_server.url, timeout=0.05) as store:
+        store.step(COUNT, key=KEY)
+        own_redis_server.freeze()
+        with pytest.raises(StoreError, match="TimeoutError"):
+            store.step(COUNT, key=KEY)
+        own_redis_server.thaw()
+    with RedisStore(own_redis_server.url) as store:
+        # the one that hung was received, and done when the server went on
+        assert store.step(READ, key=KEY) == {"count": 2}
+
+
+def test_a_server_that_hangs_when_it_is_connected_to_ends_in_an_error(own_redis_server):
+    own_redis_server.freeze()
+    with RedisStore(own_redis_server.url, timeout=0.05) as store, pytest.raises(StoreError, match="Timeout"):
+        store.step(COUNT, key=KEY)
+    own_redis_server.thaw()
+
+
+def test_an_error_names_host_and_reason_but_no_password(own_redis_server, raw):
+    raw.config_set("requirepass", "correct")
+    url = own_redis_server.url.replace("//", "//:hunter2@")
+    with RedisStore(url) as store, pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught:
+        store.step(COUNT, key=KEY)
+    assert "AuthenticationError" in str(caught.value)
+    assert "hunter2" not in f"{caught.value} {caught.value.__cause__} {store!r} {vars(caught.value)}"
+
+
+def test_a_refusal_of_the_server_is_an_error_of_the_store(store, raw):
+    raw.config_set("maxmemory", 1)
+    for step in (COUNT, without_lua(COUNT)):
+        with pytest.raises(StoreError, match=r"OOM|OutOfMemory"):
+            store.step(step, key=KEY)
+
+
+@pytest.mark.parametrize("value", ["not JSON", "[1]", "3"])
+def test_a_value_that_is_no_document_is_an_error_and_stays(store, raw, value):
+    raw.set("seawall:{org:opus}", value)
+    for step in (COUNT, without_lua(COUNT)):
+        with pytest.raises(StoreError, match="no document"):
+            store.step(step, key=KEY)
+    assert raw.get("seawall:{org:opus}") == value.encode()
+
+
+def test_a_key_of_another_type_is_an_error_and_stays(store, raw):
+    raw.rpush("seawall:{org:opus}", "a")
+    for step in (COUNT, without_lua(COUNT)):
+        with pytest.raises(StoreError, match="WRONGTYPE"):
+            store.step(step, key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("lua", "reason"),
+    [
+        ("error('too much', 0)", "too much"),
+        ("return document.a.b, 1", "attempt to index"),
+        ("return 1, 1", "table"),
+        ("return {1, 2}, 1", "table"),
+        ("document.x = 0/0; return document, 1", "not finite"),
+        ("document.x = -1/0; return document, 1", "not finite"),
+        ("document.x = {1, nil, 3}; return document, 1", "gap"),
+        ("document.x = print; return document, 1", "serialise"),
+        ("return document, 1/0", "not finite"),
+    ],
+)
+def test_lua_that_fails_is_an_error_of_the_step_and_changes_nothing(redis, lua, reason):
+    key = new_key()
+    redis.step(COUNT, key=key)
+    with pytest.raises(StepError, match=f"step 'failing' on the document of '{key}': .*{reason}"):
+        redis.step(Step("failing", COUNT.function, lua), key=key)
+    assert redis.step(READ, key=key) == {"count": 1}
+
+
+def test_lua_that_is_none_is_an_error(redis):
+    with pytest.raises(StoreError, match="compiling"):
+        redis.step(Step("wrong", COUNT.function, "return return"), key=new_key())
+
+
+def test_arguments_that_are_not_json_are_an_error_of_the_step(redis):
+    with pytest.raises(StepError, match="arguments"):
+        redis.step(COUNT, key=new_key(), by={1})
+
+
+def test_a_step_without_lua_is_tried_again_when_another_came_between(store, own_redis_server):
+    seen = []
+    with RedisStore(own_redis_server.url) as other:
+
+        def function(document, arguments):
+            seen.append(document)
+            if len(seen) < 4:
+                other.step(COUNT, key=KEY)
+            return COUNT.function(document, arguments)
+
+        assert store.step(Step("count", function), key=KEY) == 4
+    assert seen == [{}, {"count": 1}, {"count": 2}, {"count": 3}]
+
+
+def test_a_step_without_lua_gives_up_when_others_always_come_between(store, own_redis_server):
+    with RedisStore(own_redis_server.url) as other:
+
+        def function(document, arguments):
+            other.step(COUNT, key=KEY)
+            return {"late": True}, None
+
+        with pytest.raises(
+            StoreError, match="others changed the document of 'org:opus' in all of 64 attempts"
+        ):
+            store.step(Step("late", function), key=KEY)
+        assert store.step(READ, key=KEY) == {"count": 64}
+
+
+def test_after_close_a_step_is_refused(redis_server):
+    store = RedisStore(redis_server.url)
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.step(COUNT, key=KEY)
+
+
+def test_a_socket_in_the_file_system_is_named_by_its_path(tmp_path):
+    with (
+        RedisStore(f"unix://{tmp_path}/redis.sock") as store,
+        pytest.raises(StoreError, match=r"redis\.sock: "),
+    ):
+        store.step(COUNT, key=KEY)

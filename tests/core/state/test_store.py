@@ -1,0 +1,120 @@
+"""Which store a configuration names."""
+
+import logging
+import pwd
+import sys
+from pathlib import Path
+
+import pytest
+
+from seawall import ConfigError
+from seawall.state import MemoryStore, RedisStore, SQLiteStore, open_store
+from seawall.state.store import FILE
+from seawall_testkit.stores import COUNT
+
+
+def test_sqlite_is_the_default_in_the_folder_of_this_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with open_store() as store:
+        assert isinstance(store, SQLiteStore)
+        assert store.blocks
+        assert store.path.is_relative_to(tmp_path)
+        assert store.path.name == FILE
+
+
+def test_a_folder_may_be_given(tmp_path):
+    with open_store("sqlite", tmp_path) as store:
+        assert store.path == tmp_path / FILE
+
+
+def test_memory_does_not_block():
+    with open_store("memory") as store:
+        assert isinstance(store, MemoryStore)
+        assert not store.blocks
+
+
+def test_an_address_of_redis_opens_redis(redis_server):
+    with open_store(redis_server.url) as store:
+        assert isinstance(store, RedisStore)
+        assert store.blocks
+        assert store.place == f"127.0.0.1:{redis_server.port}"
+
+
+@pytest.mark.parametrize("url", ["redis", "postgres://host", "", "SQLite", "sqlite://x"])
+def test_another_store_is_refused_with_those_there_are(url):
+    with pytest.raises(
+        ConfigError, match='"memory", "sqlite" or "redis://host:port/number" is expected'
+    ) as caught:
+        open_store(url)
+    assert repr(url) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://user:hunter2@host/1",
+        "redis://:hunter2@host:port/0",
+        "redis:hunter2@host",
+        "postgres://host?password=hunter2",
+        "postgres://:hun?hunter2@host",
+    ],
+)
+def test_an_error_shows_no_password(url):
+    with pytest.raises(ConfigError, match="host") as caught:
+        open_store(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_state_that_cannot_be_written_is_kept_in_memory_and_said_once(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    with open_store("sqlite", tmp_path / "file") as store:
+        assert [store.step(COUNT, key="a"), store.step(COUNT, key="a")] == [1, 2]
+        assert not store.blocks
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert str(tmp_path / "file" / FILE) in warning
+    assert "state is kept in memory" in warning
+
+
+def test_a_user_without_a_home_has_state_in_memory(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+
+    def unknown(uid):
+        raise KeyError(uid)
+
+    # as for the user of a container that its image does not know
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with open_store() as store:
+        assert isinstance(store, MemoryStore)
+    assert list(tmp_path.iterdir()) == []
+    assert "no home directory" in caplog.text
+
+
+def test_a_python_without_sqlite_keeps_state_in_memory(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    monkeypatch.delitem(sys.modules, "seawall.state.sqlite")
+    with open_store() as store:
+        assert isinstance(store, MemoryStore)
+    assert "sqlite3" in caplog.text
+
+
+def test_without_the_client_redis_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "seawall.state.redis")
+    with pytest.raises(ConfigError, match=r"seawall-core\[redis\]"):
+        open_store("redis://host")
+
+
+def test_importing_the_state_loads_no_store(modules_after):
+    loaded = modules_after("import seawall, seawall.state; dir(seawall.state)")
+    assert not {"redis", "sqlite3", "platformdirs"} & loaded
+    loaded = modules_after("import seawall.state; seawall.state.open_store('memory')")
+    assert not {"redis", "sqlite3"} & loaded
+
+
+def test_a_folder_may_be_in_the_home_of_this_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with open_store("sqlite", Path("~/seawall")) as store:
+        assert store.path == tmp_path / "seawall" / FILE
