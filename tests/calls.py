@@ -12,7 +12,6 @@ import seawall
 from seawall_backoff import Backoff, BackoffSettings
 from seawall_streaming import Streaming, StreamingSettings
 from seawall_testkit import Simulator
-from seawall_tokens import Tokens
 
 MODEL = "claude-opus-5-5"
 MESSAGES: list[dict[str, Any]] = [{"role": "user", "content": "Write a long report."}]
@@ -42,9 +41,12 @@ class Witness:
 
 
 def plugins(*, base: float = 0.001, **streaming: Any) -> list[object]:
-    """The standard protections, with a backoff of next to nothing."""
+    """The standard protections, with a backoff of next to nothing.
+
+    Without token management: four characters are a token to the simulator, as to the core alone.
+    """
     backoff = Backoff(BackoffSettings(base=base, max_attempts=6), rng=random.Random(1))
-    return [Streaming(StreamingSettings(**{"idle_timeout": 5.0, **streaming})), backoff, Tokens()]
+    return [Streaming(StreamingSettings(**{"idle_timeout": 5.0, **streaming})), backoff]
 
 
 @dataclass

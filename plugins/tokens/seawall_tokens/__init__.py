@@ -1,16 +1,23 @@
-"""Token management. So far: the estimate of how many tokens a text is.
+"""Token management. So far: estimates of how many tokens a text or a request is.
 
-Characters / 4 times a multiplier of the model's family, fitted to 755 recorded requests (mean error 7-9 %).
 Pacing, budgets and the ledger are not there yet.
 """
 
-from seawall import hookimpl
-from seawall_tokens.families import multiplier
+from seawall_tokens.calibration import InMemory, Learned, Memory
+from seawall_tokens.callers import caller
+from seawall_tokens.estimator import Estimate, Estimator
+from seawall_tokens.plugin import Tokens
+from seawall_tokens.settings import TokensSettings
+from seawall_tokens.tool_prompts import ToolPrompt
 
-
-class Tokens:
-    """Answers `estimate_tokens` for Claude models."""
-
-    @hookimpl
-    def estimate_tokens(self, text: str, model: str) -> int:
-        return round(len(text) / 4 * multiplier(model))
+__all__ = [
+    "Estimate",
+    "Estimator",
+    "InMemory",
+    "Learned",
+    "Memory",
+    "Tokens",
+    "TokensSettings",
+    "ToolPrompt",
+    "caller",
+]

@@ -1,21 +1,23 @@
 """Families of Claude models that count tokens alike."""
 
 import re
-from typing import Final
+from typing import Final, Literal
 
-_MULTIPLIERS: Final = (
-    (r"claude-(?:instant|2|3-(?:opus|sonnet|haiku))", 0.8919),
-    (r"claude-3-[57]", 0.8752),
-    (r"claude-(?:opus|sonnet|haiku)-4-5", 0.9525),
-    (r"claude-(?:opus|sonnet|haiku)-4-6", 1.0156),
-    (r"claude-(?:opus|sonnet|haiku)-4-[789]", 1.2743),
-    (r"claude-(?:opus|sonnet|haiku)-4", 0.9137),
+Family = Literal["claude-3", "claude-3.5", "claude-4", "claude-4.5", "claude-4.6", "claude-4.7"]
+"""Named after the first of their models; `claude-3.5` includes 3.7, `claude-4` 4.1, and `claude-4.7` all
+later ones."""
+
+_PATTERNS: Final[tuple[tuple[str, Family], ...]] = (
+    (r"claude-(?:instant|2|3-(?:opus|sonnet|haiku))", "claude-3"),
+    (r"claude-3-[57]", "claude-3.5"),
+    (r"claude-(?:opus|sonnet|haiku)-4-5", "claude-4.5"),
+    (r"claude-(?:opus|sonnet|haiku)-4-6", "claude-4.6"),
+    (r"claude-(?:opus|sonnet|haiku)-4-[789]", "claude-4.7"),
+    (r"claude-(?:opus|sonnet|haiku)-4", "claude-4"),
 )
-"""Tokens over characters / 4, the first pattern that fits; fitted constants of TOKENS.md, section 3."""
-_NEWEST: Final = 1.2743
-"""Claude 4.7 and newer: the tokenizer that makes some 30 % more tokens of the same text."""
+"""The first pattern that fits."""
 
 
-def multiplier(model: str) -> float:
-    """Return tokens over characters / 4 for `model`; a model not known is taken for a new one."""
-    return next((factor for pattern, factor in _MULTIPLIERS if re.search(pattern, model)), _NEWEST)
+def family(model: str) -> Family:
+    """Return the family of `model`; a model not known is taken for a new one."""
+    return next((name for pattern, name in _PATTERNS if re.search(pattern, model)), "claude-4.7")

@@ -1,0 +1,87 @@
+"""The vocabulary: where it comes from, that it loads once, and what happens without tiktoken."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from seawall_tokens import vocabulary
+from seawall_tokens.vocabulary import CLAUDE_2, Vocabulary
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", 0), ("hello world!", 3), ("™", 1), ("ϰ", 1), ("<EOT>", 4), ("\ud800", 1)],
+)
+def test_it_counts_as_the_published_tokenizer_does(text, expected):
+    assert CLAUDE_2.count()(text) == expected
+
+
+def test_sixteen_threads_that_ask_at_once_load_it_once(monkeypatch):
+    loads = []
+
+    def load():
+        loads.append(sum(range(1_000_000)))  # long enough for the others to come
+        return len
+
+    monkeypatch.setattr(vocabulary, "_load", load)
+    start, asked = threading.Barrier(16), Vocabulary()
+    counts = []
+
+    def ask():
+        start.wait()
+        counts.append(asked.count())
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(loads), counts) == (1, [len] * 16)
+
+
+def test_it_is_settled_only_once_it_was_asked_for(monkeypatch):
+    monkeypatch.setattr(vocabulary, "_load", lambda: None)
+    asked = Vocabulary()
+    assert not asked.is_settled
+    assert asked.count() is None
+    assert asked.is_settled
+
+
+def test_without_tiktoken_there_is_none_and_a_warning_says_so(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    asked = Vocabulary()
+    assert [asked.count(), asked.count()] == [None, None]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+
+def test_without_tiktoken_characters_are_counted_and_that_is_said_once():
+    code = """
+import sys
+sys.modules["tiktoken"] = None
+from seawall_tokens import Estimator
+params = {"model": "claude-opus-4-5", "messages": [{"role": "user", "content": "x" * 4000}]}
+print(Estimator().estimate_text("x" * 4000, "claude-opus-4-5"), Estimator().estimate_request(params).tokens)
+"""
+    ran = run(code)
+    assert ran.stdout.split() == ["952", "961"]
+    assert ran.stderr.count("tiktoken cannot be imported") == 1
+
+
+def test_it_loads_without_a_socket_and_only_when_asked():
+    code = """
+import socket, sys
+def refused(*args, **kwargs):
+    raise AssertionError("the network was used")
+socket.socket = socket.create_connection = socket.getaddrinfo = refused
+from seawall_tokens import Estimator, Tokens
+Tokens()
+assert "tiktoken" not in sys.modules
+print(Estimator().estimate_text("hello world!", "claude-opus-4-5"))
+"""
+    assert run(code).stdout.strip() == "3"
