@@ -202,6 +202,7 @@ class Engine:
 
     def _recover(self, failure: Exception) -> Generator[Step, Any, None]:
         """Decide what follows a failed attempt: wait and return for another one, or raise."""
+        self._estimate_output()
         if isinstance(failure, StreamStoppedError):
             self._status = "stopped"
             self._fail(failure, "stopped")
@@ -211,7 +212,6 @@ class Engine:
         attempt.error = failure
         attempt.status = getattr(failure, "status_code", attempt.status)
         attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
-        self._estimate_output()
         decision = combine_errors((yield from self._ask("on_error", failure)))
         self._check_deadline(0.0, "another attempt", failure)
         if isinstance(decision, GiveUp):

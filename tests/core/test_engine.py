@@ -384,6 +384,14 @@ def resumed(**resume):
     return [seawall.Amend(resume=seawall.Resume(**resume))] * 3
 
 
+def test_a_call_that_a_plugin_stopped_tells_what_it_cost():
+    call, steps = begin(Recorder(on_chunk=[None, None, None, seawall.Stop("enough")]), stream=True)
+    with pytest.raises(seawall.StreamStoppedError) as raised:
+        drive(steps, [streamed(), *FRAMES])
+    assert call.usage.is_estimated
+    assert raised.value.usage.output_tokens == len("The whole answer.") // 4
+
+
 def test_a_tool_call_is_held_back_until_the_message_is_whole():
     plugin = Recorder(on_error=[seawall.Retry(0.0)], pre_request=resumed(hold="blocks"))
     _, steps = begin(plugin, stream=True)
