@@ -1,11 +1,18 @@
 """What all tests share, and the table of `docs/reference/continuation.md`, which a test run writes."""
 
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from calls import Witness
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts its background jobs deaf to Ctrl-C, and so would be what a test starts
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "continuation.md"
 BEGIN, END = "<!-- written by the test run: begin -->\n", "<!-- end -->\n"
