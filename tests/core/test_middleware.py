@@ -339,6 +339,16 @@ def test_other_calls_are_retried_no_more_than_by_the_sdk(retries, statuses, witn
     assert left == []
 
 
+def test_other_calls_fail_as_they_should_where_the_retries_of_the_sdk_were_turned_on_again(witness):
+    transport, left = transport_of(529, 529, 529)
+    http = httpx2.Client(transport=transport)
+    with anthropic.Anthropic(api_key="test", http_client=http, max_retries=0) as bare:
+        client = seawall.protect(bare, plugins=[witness]).with_options(max_retries=2)
+        with pytest.raises(anthropic.OverloadedError):
+            client.messages.count_tokens(model=MODEL, messages=MESSAGES)
+    assert left == []
+
+
 def test_an_error_in_the_place_of_a_message_is_an_error(witness):
     transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=BUSY))
     with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as bare:
