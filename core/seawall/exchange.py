@@ -176,16 +176,15 @@ class Exchange:
         """What the engine hears about the current response; an error status must have been read."""
         response = self.response
         if response is None:
-            return Accepted(response=None, status=200, request_id=None, body=b"", is_foreign=True)
+            return Accepted(response=None, status=200, body=b"", is_foreign=True)
         if not response.is_success:
             return wire_errors.status_error(response)
-        request_id = response.headers.get("request-id")
+        status, headers = response.status_code, response.headers
         if send.stream:
             self._foreign = None  # it would hold the parameters, and with them the text so far, once more
-            return Accepted(response, response.status_code, request_id, body=None)
+            return Accepted(response, status, None, headers)
         # a caller of the raw `client.post` may expect anything at all
-        is_foreign = self._answered_by is None
-        return Accepted(response, response.status_code, request_id, response.content, is_foreign)
+        return Accepted(response, status, response.content, headers, is_foreign=self._answered_by is None)
 
     @property
     def http_request(self) -> httpx2.Request:

@@ -145,7 +145,7 @@ def told(error: _Error) -> _Error:
 
 
 def let_go(error: BaseException) -> None:
-    """Drop the tracebacks of a failure that was overcome: their frames hold its connection and what came of it."""
+    """Drop the tracebacks of a failure that was overcome: their frames hold its connection."""
     left: list[BaseException | None] = [error]
     seen = set()
     while left:
