@@ -7,7 +7,7 @@ before, and go out as they came, byte for byte, unless they had to be changed or
 from typing import Any
 
 from seawall import wire_errors
-from seawall.assembly import Assembly, Text, merged_usage, written
+from seawall.assembly import Assembly, merged_usage
 from seawall.call import Attempt, Call, Chunk, Usage
 from seawall.decisions import Cut, Resume, Stop
 from seawall.errors import ConfigError, PluginError, StreamStoppedError
@@ -50,8 +50,6 @@ class Reception:
         self._usage: dict[str, Any] = {}
         self._written_before = so_far.written
         self._spoken_before = len(so_far.spoken())
-        self._rejoined = Text()
-        """What a further attempt generated, also what was cut away at the seam."""
         self._delivered: list[bytes] = []
         self._held: list[bytes] = []
         self._held_kind = ""
@@ -106,7 +104,10 @@ class Reception:
         attempt = self._attempt
         if self._is_counted:
             return
-        generated = self._rejoined.joined() or self._so_far.spoken()[self._spoken_before :]
+        withheld, changed = (
+            ("", 0) if self._splice is None else (self._splice.withheld.joined(), self._splice.changed)
+        )
+        generated = withheld + self._so_far.spoken()[self._spoken_before + changed :]
         counts = attempt.usage.counts()
         counts["output_tokens"] = max(self._call.estimate(generated), counts["output_tokens"])
         attempt.usage = Usage(**counts, is_estimated=True)
@@ -167,7 +168,6 @@ class Reception:
         if self._splice is None:
             self._pass(self._with_sums(event), frame, was=event)
             return
-        self._rejoined.append(written(event))
         for joined in self._splice.feed(event):
             if self._splice.is_over:
                 self.estimate_output()
