@@ -61,6 +61,17 @@ def _is_json(response: httpx2.Response) -> bool:
     return bool(response.headers.get("content-type", "").startswith("application/json"))
 
 
+def _forget_body(response: httpx2.Response) -> None:
+    """Let go of the body that was sent for a response: it holds the prompt, and the text so far, once more.
+
+    What never went over a connection stays as it is: a test that took the place of one may look at it.
+    """
+    if "network_stream" in response.extensions and isinstance(response.request.stream, httpx2.ByteStream):
+        vars(response.request).pop("_content", None)
+        # emptied, not replaced: the connection has a hand on it as well
+        httpx2.ByteStream.__init__(response.request.stream, b"")
+
+
 class _Decoded(httpx2.Response):
     """A response whose body needs no decoding: bytes pass as they come."""
 
@@ -140,6 +151,8 @@ class Exchange:
 
     def derived(self, send: Send) -> APIRequest:
         """Return the request of one attempt. Not `request.copy()`, which copies the body in depth (P7)."""
+        if self.response is not None and self._stand_in_ref is None:
+            _forget_body(self.response)  # no caller will see it
         options = self._request.options.model_copy()
         options.json_data = dict(send.params)
         if send.headers:
@@ -170,6 +183,8 @@ class Exchange:
         self.response = result.http_response if is_api else result
         if not isinstance(self.response, httpx2.Response):
             self.response = None
+        elif self._stand_in_ref is not None:
+            _forget_body(self.response)  # the caller has the request of an earlier one
         return self.response
 
     def accepted(self, send: Send) -> Accepted | anthropic.APIStatusError:
