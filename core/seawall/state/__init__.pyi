@@ -8,4 +8,9 @@ from .errors import (
 from .memory import MemoryStore as MemoryStore
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore
-from .store import Store as Store, open_store as open_store
+from .store import (
+    Store as Store,
+    open_store as open_store,
+    reach as reach,
+    shared_store as shared_store,
+)
