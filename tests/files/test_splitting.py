@@ -185,3 +185,17 @@ def test_a_text_that_turns_dense_is_still_cut_small() -> None:
 
 def test_a_count_of_nothing_makes_one_part() -> None:
     assert "".join(chunk.text for chunk in parts("x" * 5000, 10, count=lambda text: 0)) == "x" * 5000
+
+
+@pytest.mark.parametrize("least", [1, 10, 11, 12, 500])
+@pytest.mark.parametrize("overlap", [0, 5])
+def test_a_count_that_hardly_depends_on_the_text_loses_none_of_it(least: int, overlap: int) -> None:
+    text = "word and " * 700
+    chunks = parts(text, 10, overlap, lambda part: least + len(part) // 1000)
+    assert joined(chunks) == text
+
+
+@settings(deadline=None)
+@given(texts, st.integers(1, 60), st.randoms(use_true_random=False))
+def test_a_count_without_sense_loses_nothing(text: str, tokens: int, rng: random.Random) -> None:
+    assert joined(parts(text, tokens, tokens // 3, lambda part: rng.randrange(100))) == text

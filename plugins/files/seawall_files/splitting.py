@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from seawall_files.boundaries import first_end, last_end
@@ -14,7 +15,8 @@ _FILL: Final = 0.97
 """How full a part is planned, so that most plans need no second count."""
 _SPARSE: Final = 0.8
 """A plan with less than so much of what a part may hold is made again, larger."""
-_PLANS: Final = 12
+_PLANS: Final = 8
+"""Plans for one part, as long as one of them fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class TextChunk:
         return self.start + len(self.text)
 
 
-def split(pieces: Iterable[str], tokens: int, overlap: int, count: Count) -> Iterator[TextChunk]:
+def split(pieces: Iterable[str], tokens: int, overlap: int, counted: Count) -> Iterator[TextChunk]:
     """Yield the parts of a text, in order; together they are all of it.
 
     Args:
@@ -41,9 +43,9 @@ def split(pieces: Iterable[str], tokens: int, overlap: int, count: Count) -> Ite
         tokens: Of a part, at most; a character is never cut.
         overlap: Tokens at the end of a part that are the beginning of the next again, at most; not more than
             half of `tokens`.
-        count: Tokens of a text.
+        counted: Tokens of a text.
     """
-    splitting = _Splitting(iter(pieces), tokens, overlap, count)
+    splitting = _Splitting(iter(pieces), tokens, overlap, counted)
     while (chunk := splitting.next()) is not None:
         yield chunk
 
@@ -51,11 +53,11 @@ def split(pieces: Iterable[str], tokens: int, overlap: int, count: Count) -> Ite
 class _Splitting:
     """Where one splitting is: what of the text is held, and how dense it is."""
 
-    def __init__(self, pieces: Iterator[str], tokens: int, overlap: int, count: Count) -> None:
+    def __init__(self, pieces: Iterator[str], tokens: int, overlap: int, counted: Count) -> None:
         self._pieces = pieces
         self._tokens = tokens
         self._overlap = overlap
-        self._count = count
+        self._counted = counted
         self._held = ""
         self._is_all = False
         """The text ends with what is held."""
@@ -90,7 +92,7 @@ class _Splitting:
         """Return how many characters a part may have here, and their tokens."""
         size = max(1, int(self._tokens * _FILL / self._density))
         fits, too_many = (0, 0.0), 0
-        for _ in range(_PLANS):
+        for plan in count():
             self._hold(size + 1)
             size = min(size, len(self._held) - self._at)
             if not size:
@@ -98,8 +100,12 @@ class _Splitting:
             tokens = self._measured(self._held[self._at : self._at + size])
             self._density = max(tokens / size, _LEAST_DENSITY)
             if tokens > self._tokens and size > 1:
+                if fits[0] and plan >= _PLANS:
+                    break
                 too_many = size
-                size = max(fits[0] + 1, 1, int(size * _FILL * self._tokens / tokens))
+                # a count that hardly falls with the text is halved down to one character, which always fits
+                less = _FILL * self._tokens / tokens if plan < _PLANS else 0.5
+                size = max(fits[0] + 1, int(size * less))
                 if size >= too_many:
                     break
                 continue
@@ -108,7 +114,7 @@ class _Splitting:
             size = min(
                 int(self._tokens * _FILL / self._density), 4 * size, too_many - 1 if too_many else 4 * size
             )
-            if is_full or size <= fits[0]:
+            if is_full or plan >= _PLANS or size <= fits[0]:
                 break
         return fits
 
@@ -140,4 +146,4 @@ class _Splitting:
         return first_end(self._held, low, end) if low < end else end
 
     def _measured(self, text: str) -> float:
-        return measure(text, self._count)
+        return measure(text, self._counted)
