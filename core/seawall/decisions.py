@@ -89,6 +89,8 @@ class Retry:
     """`on_error`: attempt again after `delay` seconds."""
 
     delay: float
+    reason: str = ""
+    """Why it is waited, as the log shall say it; empty: what failed."""
 
     def __post_init__(self) -> None:
         _check_seconds("Retry.delay", self.delay)

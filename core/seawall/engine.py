@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from seawall import wire_errors
 from seawall.call import Attempt, Call, Outcome, Usage, Way
 from seawall.course import Course
-from seawall.decisions import Amend, GiveUp, Offload, Retry
+from seawall.decisions import Amend, GiveUp, Offload, Retry, Wait
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -51,6 +51,8 @@ class Engine:
         """The current attempt is a stream on the wire."""
         self._status: Literal["completed", "failed", "stopped", "abandoned"] = "failed"
         self._error: Exception | None = None
+        self._told: tuple[int, str] | None = None
+        """The attempt and the reason of the last wait that was told."""
         call.estimate = partial(self._hooks.estimate, model=call.model)
 
     @property
@@ -96,10 +98,8 @@ class Engine:
             accepted = yield self._request(plan.amend)
             if not isinstance(accepted, Accepted):
                 failure: Exception | None = accepted
-            elif accepted.body is None:
-                failure = yield from self._receive(accepted)
             else:
-                failure = self._take_body(accepted, accepted.body)
+                failure = yield from self._accept(accepted)
             if failure is None:
                 self._doubt()
                 self._course.learn()
@@ -116,9 +116,17 @@ class Engine:
                 self._fail(plan.reject, "rejected before it was sent")
             if plan.answer is not None or plan.wait is None:
                 return plan
-            self._check_deadline(plan.wait.seconds, f"waiting for {plan.wait.reason}")
-            _log.info("call %s: waiting %.1f s: %s", self._call.id, plan.wait.seconds, plan.wait.reason)
-            yield Sleep(plan.wait.seconds)
+            self._check_deadline(plan.wait.seconds, f"the wait ({plan.wait.reason})")
+            yield from self._wait(plan.wait)
+
+    def _wait(self, wait: Wait) -> Generator[Step, Any, None]:
+        """Wait; told once for each reason of an attempt, however often the hooks ask for more of it."""
+        told = (self._call.attempt, wait.reason)
+        if told != self._told:
+            self._told = told
+            _log.info("call %s: waiting %.1f s: %s", self._call.id, wait.seconds, wait.reason)
+            yield from self._ask("on_wait", wait)
+        yield Sleep(wait.seconds)
 
     def _request(self, amend: Amend) -> Send:
         call = self._call
@@ -163,9 +171,18 @@ class Engine:
             self._is_open = True
             yield OPENED
 
+    def _accept(self, accepted: Accepted) -> Generator[Step, Any, Exception | None]:
+        """Take in an answer; returns why it failed."""
+        attempt = self._call.attempts[-1]
+        attempt.status, attempt.headers = accepted.status, accepted.headers
+        attempt.request_id = accepted.headers.get("request-id")
+        yield from self._ask("on_accept")
+        if accepted.body is None:
+            return (yield from self._receive(accepted))
+        return self._take_body(accepted, accepted.body)
+
     def _receive(self, accepted: Accepted) -> Generator[Step, Any, Exception | None]:
         """Take in a stream; returns why it failed."""
-        self._note(accepted)
         yield from self._open()
         self._course.begin()
         so_far, resume = self._course.so_far, self._course.resume
@@ -176,7 +193,6 @@ class Engine:
 
     def _take_body(self, accepted: Accepted, body: bytes) -> Exception | None:
         """Take a whole JSON answer; the caller gets it as it came."""
-        self._note(accepted)
         if accepted.is_foreign:
             return None
         try:
@@ -196,11 +212,6 @@ class Engine:
         attempt, reception = self._call.attempts[-1], self._reception
         if attempt.continues and reception is not None and reception.added_nothing:
             _log.warning("call %s: asked to go on, the model added nothing; it may be short", self._call.id)
-
-    def _note(self, accepted: Accepted) -> None:
-        attempt = self._call.attempts[-1]
-        attempt.status, attempt.headers = accepted.status, accepted.headers
-        attempt.request_id = accepted.headers.get("request-id")
 
     # -- after an attempt failed
 
@@ -230,11 +241,16 @@ class Engine:
             self._fail(failure, "what was delivered can neither be continued nor taken back")
         delay = decision.delay if isinstance(decision, Retry) else 0.0
         self._check_deadline(delay, "the wait before another attempt", failure)
+        failed = f"attempt {attempt.number} failed ({type(failure).__name__})"
+        reason = decision.reason if isinstance(decision, Retry) and decision.reason else failed
+        why = "" if reason == failed else f": {reason}"
         _log.info(
-            "call %s: attempt %d failed (%s); the next one (%s) in %.1f s",
-            *(self._call.id, attempt.number, type(failure).__name__, self._course.way, delay),
+            "call %s: %s; the next one (%s) in %.1f s%s",
+            *(self._call.id, failed, self._course.way, delay, why),
         )
         wire_errors.let_go(failure)
+        if delay:
+            yield from self._ask("on_wait", Wait(delay, reason))
         yield Sleep(delay)
 
     def _estimate_output(self) -> None:

@@ -14,6 +14,8 @@ _log = logging.getLogger("seawall.hooks")
 
 _ANSWERS: Final[Mapping[str, tuple[type[Any], ...]]] = {
     "pre_request": (Reject, Answer, Wait, Amend),
+    "on_wait": (),
+    "on_accept": (),
     "on_chunk": (Stop, Cut),
     "on_error": (Retry, GiveUp),
     "post_response": (),
@@ -36,6 +38,8 @@ class Hooks:
     """The implementations of each hook; immutable, so that one value serves every call of a client."""
 
     pre_request: tuple[Implementation, ...] = ()
+    on_wait: tuple[Implementation, ...] = ()
+    on_accept: tuple[Implementation, ...] = ()
     on_chunk: tuple[Implementation, ...] = ()
     on_error: tuple[Implementation, ...] = ()
     post_response: tuple[Implementation, ...] = ()

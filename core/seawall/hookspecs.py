@@ -31,6 +31,27 @@ def pre_request(call: "Call") -> "Reject | Answer | Wait | Amend | Offload | Non
 
 
 @hookspec
+def on_wait(call: "Call", wait: "Wait") -> "Offload | None":
+    """The call is about to wait, before an attempt or between two; `wait` says for how long and why.
+
+    Asked once for each reason in an attempt: a `Wait` that is answered again with the same reason goes on and
+    is not told again.
+
+    Combination: all run.
+    """
+
+
+@hookspec
+def on_accept(call: "Call") -> "Offload | None":
+    """The API accepted an attempt: its status and headers are there; asked once for it.
+
+    Of a stream nothing has been read; an answer that is no stream has been read whole, and may be no message.
+
+    Combination: all run.
+    """
+
+
+@hookspec
 def on_chunk(call: "Call", chunk: "Chunk") -> "Stop | Cut | None":
     """An SSE event of an attempt arrived, pings included; the caller has not seen it yet.
 
