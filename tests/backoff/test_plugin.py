@@ -190,13 +190,9 @@ class Outage:
         self.plugin = backoff(clock=self.clock, max_attempts=999, **settings_)
         self.call = call_at(0)
 
-    def fail(
-        self, after: float, error: Exception | None = None, way: Any = "restart", output: int = 0
-    ) -> Any:
+    def fail(self, after: float, error: Exception | None = None, written: int = 0) -> Any:
         self.clock.now += after
-        if output:
-            self.call.attempts[-1].usage = Usage(output_tokens=output)
-        self.call.attempts.append(Attempt(self.call.attempt + 1, way))
+        self.call.attempts.append(Attempt(self.call.attempt + 1, "restart", written=written))
         return self.plugin.on_error(self.call, error or limited())
 
 
@@ -225,7 +221,7 @@ def test_a_server_that_asks_for_more_time_than_is_left_is_given_up_at_once() -> 
 def test_a_long_stream_that_breaks_has_not_used_up_the_time() -> None:
     outage = Outage(max_elapsed=60)
     outage.fail(0)
-    outage.fail(3000, output=9, way="user_turn")
+    assert isinstance(outage.fail(3000, written=40), Retry)
     assert isinstance(outage.fail(59), Retry)
     assert isinstance(outage.fail(1), GiveUp)
 

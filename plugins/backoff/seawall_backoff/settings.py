@@ -1,5 +1,7 @@
 """The table `[backoff]`."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from seawall_backoff.delays import Jitter
@@ -14,7 +16,7 @@ class BackoffSettings(BaseModel):
     """Attempts in a row, the first one included, that bring nothing on; one whose output is continued starts
     the count again."""
     max_elapsed: PositiveFloat = 1800.0
-    """Longest time in a row that brings nothing on, with all attempts and waits in it."""
+    """Longest time without any output, from a failure or from when a call is held."""
     base: PositiveFloat = 0.5
     """Longest delay before the first retry; it doubles with each further one."""
     cap: PositiveFloat = 30.0
@@ -23,3 +25,5 @@ class BackoffSettings(BaseModel):
     """How delays are drawn; the module `delays` says how."""
     max_retry_after: PositiveFloat = 600.0
     """Longest delay it waits at the server's request; asked for more, it gives up at once."""
+    mode: Literal["hold", "fail", "off"] = "hold"
+    """While an API is down, calls wait until it is back, fail at once, or know nothing of each other."""
