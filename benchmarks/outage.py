@@ -2,286 +2,107 @@
 
     uv run --group bench python benchmarks/outage.py [--seeds 3] [--quick]
 
-1,000 clients on 10 hosts, each of which calls again some seconds after its last call ended: 100 calls a second
-of the 150 that the API takes. Then the API fails everything for 60 seconds. It is the shipped code that runs:
-the engine with the backoff plugin, one plugin and one store for each host (`Seawall`), or one store for all
-(`Seawall, one Redis`). Its rivals are re-implemented by their rules, tenacity draws its waits itself:
+1,000 clients on 10 hosts, each of which calls again some seconds after its last call: 100 calls a second of
+the 150 that the API takes. Then the API fails everything for 60 seconds. It is the shipped code that runs, the
+engine with the backoff plugin: one plugin for each host, with a store for each host (`Seawall`) or one for all
+(`one store`). Its rivals are re-implemented by their rules:
 
 - SDK default: 2 retries after 0.5 and 1 s, less up to a quarter
 - tenacity full jitter: 10 attempts, `wait_random_exponential(multiplier=0.5, max=60)`
 - the same with the retry budget of the AWS SDKs for each host: 500, 5 a retry, 1 back for a success
 - the same with a breaker for each host that fails calls: 5 failures open it for 15 s
 
-attempts/s: in the outage; peak/s: the busiest 5 seconds after it; rejected: over capacity after it; recovered:
-seconds after its end until 5 seconds brought 90 % of the successes of before; failed: tasks, of all those begun
-from the outage on. The exit code is 1 when Seawall misses a bar.
+attempts/s: in the outage; peak/s: the busiest 5 seconds after it; rejected: over capacity after it;
+recovered: seconds after its end until 5 seconds brought 90 % of the successes of before; failed: of the tasks
+begun from the outage on. The exit code is 1 when Seawall misses a bar.
 """
 
 import argparse
-import heapq
-import itertools
 import logging
 import math
 import random
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import anthropic
 import httpx2
-import tenacity
+from outage_contenders import sdk, tenacious
+from outage_world import AFTER, BEGIN, CLIENTS, END, HOSTS, OUTAGE, SERVICE, OnHost, Process, World
 
 from seawall import Call, SeawallError
 from seawall.engine import Engine
 from seawall.hooks import Hooks
 from seawall.registry import manager_of
 from seawall.state import MemoryStore
-from seawall.steps import Abandoned, Accepted, Send, Sleep, Work
+from seawall.steps import Abandoned, Accepted, Send, Sleep
 from seawall_backoff import Backoff, BackoffSettings
 
-CLIENTS, HOSTS, CYCLE = 1_000, 10, 10.0
-CAPACITY = 150.0
-BEGIN, OUTAGE, AFTER = 120.0, 60.0, 180.0
-END = BEGIN + OUTAGE
 WINDOW = 5
-BARS = {"attempts": 3.0, "failed": 0.0, "peak": 1.25, "recovered": 20.0}
+COLUMNS = {"base/s": 0, "attempts/s": 1, "peak/s": 0, "rejected": 0, "recovered s": 0, "failed %": 1}
+"""With their digits."""
+BARS = {"attempts/s": 3.0, "failed %": 0.0, "peak/s": 1.25, "recovered s": 20.0}
+"""`peak/s` over `base/s`."""
 REQUEST = httpx2.Request("POST", "https://api.anthropic.com/v1/messages")
-OVERLOADED = httpx2.Response(529, headers={"content-type": "application/json"}, request=REQUEST)
-FINE = httpx2.Response(200, request=REQUEST)
-Process = Generator[float, None, bool]
-"""Yields the seconds it sleeps; returns whether its task was done."""
+OVERLOADED = httpx2.Response(529, request=REQUEST)
+FINE = Accepted(httpx2.Response(200, request=REQUEST), 200, b'{"type": "message"}')
 
 
-@dataclass
-class World:
-    """Runs processes in virtual time, and is the API to them."""
+def seawall(world: World, stores: list[MemoryStore]) -> OnHost:
+    """The engine and the plugin as they are shipped; each host has one of `stores`."""
 
-    rng: random.Random
-    now: float = 0.0
-    attempts: Counter[int] = field(default_factory=Counter)
-    """By second, as the next ones."""
-    successes: Counter[int] = field(default_factory=Counter)
-    rejected: int = 0
-    begun: int = 0
-    failed: int = 0
-    _order: itertools.count = field(default_factory=itertools.count)
-    _due: list = field(default_factory=list)
-    _level: float = CAPACITY
-    _filled: float = 0.0
+    def plugin() -> Backoff:
+        rng = random.Random(world.rng.random())
+        return Backoff(BackoffSettings(), rng=rng, clock=world.clock, wall_clock=world.clock)
 
-    def clock(self) -> float:
-        """The virtual time."""
-        return self.now
+    hooks = [Hooks.of(manager_of({"backoff": plugin()})) for _ in range(HOSTS)]
+    params = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": []}
 
-    def start(self, process: Generator[float, None, object], after: float = 0.0) -> None:
-        """Have a process begin."""
-        heapq.heappush(self._due, (self.now + after, next(self._order), process))
+    def begun(host: int) -> Engine:
+        call = Call(id="c", params=params, stream=False, host="api", store=stores[host % len(stores)])
+        return Engine(call, hooks[host])
 
-    def run(self, until: float) -> None:
-        """Let time pass."""
-        while self._due and self._due[0][0] <= until:
-            self.now, _, process = heapq.heappop(self._due)
-            for pause in process:
-                self.start(process, pause)
-                break
+    return lambda host: lambda: performed(world, begun(host))
 
-    def ask(self) -> bool:
-        """Send an attempt; returns whether it is accepted."""
-        self.attempts[int(self.now)] += 1
-        if BEGIN <= self.now < END:
-            return False
-        self._level = min(self._level + (self.now - self._filled) * CAPACITY, CAPACITY)
-        self._filled = self.now
-        if self._level < 1:
-            self.rejected += self.now >= END
-            return False
-        self._level -= 1
-        self.successes[int(self.now)] += 1
-        return True
 
-    def client(self, perform: Callable[[], Process]) -> Generator[float, None, None]:
-        """Call again and again; think so long that a cycle takes `CYCLE` seconds."""
-        yield self.rng.uniform(0, CYCLE)
+def performed(world: World, engine: Engine) -> Process:
+    """Perform the steps of a call."""
+    steps, heard = engine.run(), None
+    try:
         while True:
-            began = self.now
-            is_done = yield from perform()
-            if began >= BEGIN:
-                self.begun += 1
-                self.failed += not is_done
-            yield self.rng.expovariate(1 / (CYCLE - SERVICE))
-
-
-SERVICE = 2.0
-"""Seconds that a successful call takes."""
-
-
-def seawall(world: World, stores: Callable[[int], MemoryStore]) -> Callable[[int], Callable[[], Process]]:
-    """The engine and the plugin, as they are shipped."""
-    plugins = [
-        Backoff(
-            BackoffSettings(),
-            rng=random.Random(world.rng.random()),
-            clock=world.clock,
-            wall_clock=world.clock,
-        )
-        for _ in range(HOSTS)
-    ]
-    hooks = [Hooks.of(manager_of({"backoff": plugin})) for plugin in plugins]
-
-    def on(host: int) -> Callable[[], Process]:
-        def perform() -> Process:
-            params = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": []}
-            call = Call(id="c", params=params, stream=False, host="api", store=stores(host))
-            steps, heard = Engine(call, hooks[host]).run(), None
-            try:
-                while True:
-                    step, heard = steps.send(heard), None
-                    match step:
-                        case Sleep(seconds):
-                            yield seconds
-                        case Work(work):
-                            heard = work()
-                        case Send():
-                            if world.ask():
-                                heard = Accepted(FINE, 200, b'{"type": "message"}')
-                                yield SERVICE
-                            else:
-                                heard = anthropic.OverloadedError("busy", response=OVERLOADED, body=None)
-            except StopIteration:
-                return True
-            except (anthropic.APIError, SeawallError):
-                return False
-            except GeneratorExit as left:
-                # the world ended
-                with suppress(StopIteration, Abandoned):
-                    steps.throw(Abandoned(left))
-                    while True:
-                        next(steps)
-                raise
-
-        return perform
-
-    return on
-
-
-def seawall_by_host(world: World) -> Callable[[int], Callable[[], Process]]:
-    """Each host has a store of its own."""
-    stores = [MemoryStore() for _ in range(HOSTS)]
-    return seawall(world, lambda host: stores[host])
-
-
-def seawall_as_fleet(world: World) -> Callable[[int], Callable[[], Process]]:
-    """All hosts share a store."""
-    store = MemoryStore()
-    return seawall(world, lambda _: store)
-
-
-def sdk(world: World) -> Callable[[int], Callable[[], Process]]:
-    """The SDK's own retries."""
-
-    def perform() -> Process:
-        for retry in range(3):
-            if world.ask():
-                yield SERVICE
-                return True
-            if retry < 2:
-                yield 0.5 * 2**retry * (1 - 0.25 * world.rng.random())
+            step, heard = steps.send(heard), None
+            if isinstance(step, Sleep):
+                yield step.seconds
+            elif isinstance(step, Send):
+                is_accepted = world.ask()
+                heard = FINE if is_accepted else anthropic.OverloadedError("", response=OVERLOADED, body=None)
+                yield SERVICE if is_accepted else 0.0
+    except StopIteration:
+        return True
+    except (anthropic.APIError, SeawallError):
         return False
-
-    return lambda _: perform
-
-
-class Budget:
-    """The retry budget of the AWS SDKs."""
-
-    def __init__(self) -> None:
-        self.level = 500
-
-    def takes(self) -> bool:
-        """Whether a retry may be made."""
-        if self.level < 5:
-            return False
-        self.level -= 5
-        return True
-
-    def succeed(self) -> None:
-        """A success puts one back."""
-        self.level = min(500, self.level + 1)
+    except GeneratorExit as left:
+        # the world ended
+        with suppress(StopIteration, Abandoned):
+            steps.throw(Abandoned(left))
+            while True:
+                next(steps)
+        raise
 
 
-class FailFast:
-    """A breaker that fails calls while it is open."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
-        self.failures = 0
-        self.until = -math.inf
-
-    def lets(self) -> bool:
-        """Whether an attempt may be sent; when the time is over, one."""
-        if self.failures < 5:
-            return True
-        if self.clock() < self.until:
-            return False
-        self.until = self.clock() + 15
-        return True
-
-    def note(self, *, is_done: bool) -> None:
-        """An attempt ended."""
-        self.failures = 0 if is_done else self.failures + 1
-        if self.failures == 5:
-            self.until = self.clock() + 15
-
-
-def tenacious(
-    world: World, *, has_budget: bool = False, has_breaker: bool = False
-) -> Callable[[int], Callable[[], Process]]:
-    """Full jitter, ten attempts."""
-    wait = tenacity.wait_random_exponential(multiplier=0.5, max=60)
-    budgets = [Budget() for _ in range(HOSTS)]
-    breakers = [FailFast(world.clock) for _ in range(HOSTS)]
-
-    def on(host: int) -> Callable[[], Process]:
-        budget, breaker = budgets[host], breakers[host]
-
-        def perform() -> Process:
-            state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
-            for attempt in range(1, 11):
-                if has_breaker and not breaker.lets():
-                    return False
-                is_done = world.ask()
-                breaker.note(is_done=is_done)
-                if is_done:
-                    budget.succeed()
-                    yield SERVICE
-                    return True
-                if attempt == 10 or (has_budget and not budget.takes()):
-                    return False
-                state.attempt_number = attempt
-                yield wait(state)
-            return False
-
-        return perform
-
-    return on
-
-
-CONTENDERS: dict[str, Callable[[World], Callable[[int], Callable[[], Process]]]] = {
+CONTENDERS: dict[str, Callable[[World], OnHost]] = {
     "SDK default": sdk,
     "tenacity full jitter": tenacious,
     "  with an AWS budget": lambda world: tenacious(world, has_budget=True),
     "  with a fail-fast breaker": lambda world: tenacious(world, has_breaker=True),
-    "Seawall": seawall_by_host,
-    "Seawall, one Redis": seawall_as_fleet,
+    "Seawall": lambda world: seawall(world, [MemoryStore() for _ in range(HOSTS)]),
+    "Seawall, one store": lambda world: seawall(world, [MemoryStore()]),
 }
 
 
-def measured(
-    contender: Callable[[World], Callable[[int], Callable[[], Process]]], seed: int
-) -> dict[str, float]:
+def measured(contender: Callable[[World], OnHost], seed: int) -> dict[str, float]:
     """What became of one outage."""
     random.seed(seed)  # tenacity draws from it
     world = World(random.Random(seed))
@@ -289,16 +110,17 @@ def measured(
     for number in range(CLIENTS):
         world.start(world.client(on(number % HOSTS)))
     world.run(END + AFTER)
+    world.close()
     before = _mean(world.attempts, 60, BEGIN)
     windows = range(int(END), int(END + AFTER) - WINDOW)
     good = (at for at in windows if _mean(world.successes, at, at + WINDOW) >= 0.9 * before)
     return {
-        "base": before,
-        "attempts": sum(world.attempts[second] for second in range(int(BEGIN), int(END))) / OUTAGE,
-        "peak": max(_mean(world.attempts, at, at + WINDOW) for at in windows),
+        "base/s": before,
+        "attempts/s": sum(world.attempts[second] for second in range(int(BEGIN), int(END))) / OUTAGE,
+        "peak/s": max(_mean(world.attempts, at, at + WINDOW) for at in windows),
         "rejected": world.rejected,
-        "recovered": next(good, math.inf) - END,
-        "failed": 100 * world.failed / world.begun,
+        "recovered s": next(good, math.inf) - END,
+        "failed %": 100 * world.failed / world.begun,
     }
 
 
@@ -316,17 +138,15 @@ def main() -> int:
     options = parser.parse_args()
     logging.getLogger("seawall").setLevel(logging.ERROR)
     chosen = {name: c for name, c in CONTENDERS.items() if "Seawall" in name or not options.quick}
-    print(f"{'':28} base/s  attempts/s  peak/s  rejected  recovered s  failed %")
+    print(f"{'':28} {'  '.join(COLUMNS)}")
     missed = []
     for name, contender in chosen.items():
         runs = [measured(contender, seed) for seed in range(1 if options.quick else options.seeds)]
         row = {key: statistics.fmean(run[key] for run in runs) for key in runs[0]}
-        print(
-            f"{name:28} {row['base']:6.0f}  {row['attempts']:10.1f}  {row['peak']:6.0f}  {row['rejected']:8.0f}"
-            f"  {row['recovered']:11.0f}  {row['failed']:8.1f}"
-        )
+        shown = (f"{row[key]:{len(key)}.{digits}f}" for key, digits in COLUMNS.items())
+        print(f"{name:28} {'  '.join(shown)}")
         if "Seawall" in name:
-            found = {**row, "peak": row["peak"] / row["base"]}
+            found = {**row, "peak/s": row["peak/s"] / row["base/s"]}
             missed += [
                 f"{name}: {key} {found[key]:.2f} > {bar}" for key, bar in BARS.items() if found[key] > bar
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from itertools import pairwise
 from typing import Any
 
 import anthropic
@@ -40,7 +41,7 @@ class Outage:
 
 def gaps(world: World, begin: int = 0) -> list[float]:
     moments = [sent.at for sent in world.sent[begin:]]
-    return [after - before for before, after in zip(moments, moments[1:], strict=False)]
+    return [after - before for before, after in pairwise(moments)]
 
 
 # -- held

@@ -6,10 +6,9 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anthropic
 import httpx2
@@ -21,6 +20,9 @@ from seawall.registry import manager_of
 from seawall.state import MemoryStore
 from seawall.steps import Abandoned, Accepted, Send, Sleep, Work
 from seawall_backoff import Backoff, BackoffSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 REQUEST = httpx2.Request("POST", "http://api/v1/messages")
 FINE = Accepted(httpx2.Response(200, request=REQUEST), 200, b'{"type": "message"}')

@@ -1,4 +1,4 @@
-"""The circuit breaker: holds the calls to an API that is down, and lets one at a time find out whether it still is.
+"""The circuit breaker: holds calls to an API that is down; one at a time finds out whether it still is.
 
 What is shared is one small document for each host and model class (`circuit`); this is what one process knows
 of them. A healthy circuit costs no access to the store but one in `REFRESH` seconds: until the process looks
@@ -8,7 +8,7 @@ again, or fails itself, it does not know of a circuit that others opened, and se
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -104,7 +104,7 @@ class Breaker:
     # -- before an attempt
 
     def admit(self, call: Call, memory: Memory) -> Any:
-        """Return what `pre_request` answers: `None` when the attempt may go, or an `Offload` of the answer."""
+        """Return what `pre_request` answers: `None` when the attempt may go; or an `Offload` of that."""
         with self._lock:
             passage = self._passage(call, memory)
             circuit, now = passage.circuit, self._clock()
@@ -209,7 +209,7 @@ class Breaker:
         return tell
 
     def failed(self, call: Call, memory: Memory, *, cause: str, asked: float) -> Callable[[], None] | None:
-        """The API is overloaded, broken or out of reach, and asks to wait so many seconds. Returns as `accepted`."""
+        """The API is overloaded, broken or out of reach, and asks for so many seconds. Returns as `accepted`."""
         passage = self._current(call, memory)
         if passage is None:
             return None

@@ -15,7 +15,7 @@ from seawall_backoff.settings import BackoffSettings
 
 
 class Backoff:
-    """Answers `on_error` with `Retry` while attempts and time are left, and holds calls while the API is down.
+    """Answers `on_error` with `Retry` while attempts and time are left; holds calls while the API is down.
 
     Args:
         settings: Options.

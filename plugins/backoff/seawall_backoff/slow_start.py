@@ -1,7 +1,7 @@
 """How calls come back after an outage: at about the rate that worked before, in turns.
 
-All that was held would come at once: the second outage. GOVERNOR.md, section 6, measured that a start near the
-rate before (12 a second where 10 were usual) costs nothing, and one at 40 a second is rejected in part.
+All that was held would come at once: the second outage. GOVERNOR.md, section 6, measured that a start near
+the rate before (12 a second where 10 were usual) costs nothing, and one at 40 a second is rejected in part.
 """
 
 from collections import deque
