@@ -3,9 +3,9 @@
     uv run --group bench python benchmarks/outage.py [--seeds 3] [--quick]
 
 1,000 clients on 10 hosts, each of which calls again some seconds after its last call: 100 calls a second of
-the 150 that the API takes. Then the API fails everything for 60 seconds. It is the shipped code that runs, the
-engine with the backoff plugin: one plugin for each host, with a store for each host (`Seawall`) or one for all
-(`one store`). Its rivals are re-implemented by their rules:
+the 150 that the API takes. Then the API fails everything for 60 seconds. It is the shipped code that runs,
+the engine with the backoff plugin: one plugin for each host, with a store for each host (`Seawall`) or one
+for all (`one store`). Its rivals are re-implemented by their rules:
 
 - SDK default: 2 retries after 0.5 and 1 s, less up to a quarter
 - tenacity full jitter: 10 attempts, `wait_random_exponential(multiplier=0.5, max=60)`

@@ -209,7 +209,7 @@ class Breaker:
         return tell
 
     def failed(self, call: Call, memory: Memory, *, cause: str, asked: float) -> Callable[[], None] | None:
-        """The API is overloaded, broken or out of reach, and asks for so many seconds. Returns as `accepted`."""
+        """The API is overloaded, broken or out of reach; it asks for some seconds. Returns as `accepted`."""
         passage = self._current(call, memory)
         if passage is None:
             return None

@@ -121,8 +121,8 @@ ASK: Final = Step("ask", _ask)
 """Tells how it is. Arguments: `now`; `owner`, who would be the probe, or `None`; `dead` owners."""
 FAIL: Final = Step("fail", _fail)
 """An attempt failed. Arguments: `now`; `cause`; `asked`, seconds the server asks to wait; `probe`, the owner
-if it was one, or `""`; `before`, the failures in a row that the same attempt ended when it was accepted; `part`
-of a pause that is waited."""
+if it was one, or `""`; `before`, the failures in a row that the same attempt ended when it was accepted;
+`part` of a pause that is waited."""
 SUCCEED: Final = Step("succeed", _succeed)
 """An attempt was accepted. Arguments: `now`; `probe`. Its view has the `failures` that are over now."""
 RELEASE: Final = Step("release", _release)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,14 @@ _COUNT = "/v1/messages/count_tokens"
 _MODELS = "/v1/models"
 
 
+@dataclass(frozen=True)
+class Outage:
+    """An API that is down: how it answers every message request, and after how long."""
+
+    status: int
+    seconds: float
+
+
 class Responder:
     """Answers every request; belongs to the server's thread.
 
@@ -38,6 +48,8 @@ class Responder:
     ) -> None:
         self._messages = Messages(options, journal, refuse_connections)
         self._html_413 = options.switches.html_413
+        self.outage: Outage | None = None
+        """What every message request is answered with."""
         self._rng = random.Random(f"{options.seed} request ids")  # noqa: S311 - repeatable
 
     async def respond(self, wire: Wire, request: Request, entry: Entry) -> None:
@@ -62,6 +74,9 @@ class Responder:
             body = json_object(request.body)
             exchange.entry.update(body=body)
             if request.path == _MESSAGES:
+                if self.outage is not None:
+                    await asyncio.sleep(self.outage.seconds)
+                    raise RequestError(self.outage.status)
                 await self._messages.answer(exchange, body)
             else:
                 check_count_request(body)
