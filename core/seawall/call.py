@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal, Self
 
 from seawall.frames import Event
+from seawall.models import model_class
 from seawall.state import MemoryStore, Store
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -125,6 +126,11 @@ class Call:
     def model(self) -> str:
         """The model asked for; empty when the caller named none."""
         return str(self.params.get("model", ""))
+
+    @property
+    def model_class(self) -> str:
+        """The models that share a rate limit with the one asked for."""
+        return model_class(self.model)
 
     @property
     def max_tokens(self) -> int:
