@@ -1,9 +1,9 @@
 """The step on the document of a model class: what came of attempts that run, and whether one more may go.
 
-All processes that use one limit share the document, so all know how much the others have in flight. A process
-has one lease for all of its attempts; when it is killed, what they had not written yet comes back as the lease
-ends. Reported is what was written since the last report, what the last answer said of the limits, and what
-attempts that ended did not use of what was taken for them.
+All processes that use one limit share the document, so all know how much the others have in flight. A
+process has one lease for all of its attempts; when it is killed, what they had not written yet comes back as
+the lease ends. Reported is what was written since the last report, what the last answer said of the limits,
+and what attempts that ended did not use of what was taken for them.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _ALPHA: Final = 0.5
 """Part of what flows in while the answers in flight are written that is counted on."""
 _SPEED: Final = 80.0
 """Output tokens a second of one answer."""
-_SHORTEST, _LONGEST = 0.02, 2.0
+_SHORTEST, _LONGEST = 0.02, 5.0
 """Seconds that a request waits before it asks again."""
 _WARM: Final = 300.0
 """Seconds that a prefix stays in the prompt cache after it was used:
@@ -111,7 +111,8 @@ def _reported(document: Document, report: Report, reserves: bool) -> Document:  
     used = dict(report["unused"])
     written = 0.0 if reserves else report["written"]
     document = buckets.taken(
-        document, {**{name: -amount for name, amount in used.items()}, "output": written - used.get("output", 0.0)}
+        document,
+        {**{name: -amount for name, amount in used.items()}, "output": written - used.get("output", 0.0)},
     )
     held = {"output": report["outstanding"], "streams": report["streams"]}
     document, _ = leases.release(document, report["owner"])
@@ -143,9 +144,7 @@ def _cost(document: Document, request: Request) -> float:
     return sum(amounts[name] / limit for name, limit in limits.items()) or 1.0
 
 
-def _decided(
-    document: Document, request: Request, arguments: Mapping[str, Any]
-) -> tuple[Document, Verdict]:
+def _decided(document: Document, request: Request, arguments: Mapping[str, Any]) -> tuple[Document, Verdict]:
     ticket, ahead, blocked = request["ticket"], [], _is_written(document, request["prefix"])
     for other, place in fair_queue.places(document).items():
         if other == ticket:
@@ -169,7 +168,14 @@ def _decided(
         return _admitted(document, request, mine, arguments)
     wait = seconds if not ahead and reason else seconds / 2
     wait = min(max(wait, _SHORTEST if wait else _SHORTEST * 5), _LONGEST)
-    verdict = _verdict(document, mine, wait, max(seconds, wait), len(ahead), reason or "requests before it")
+    verdict = _verdict(
+        document,
+        mine,
+        wait=wait,
+        estimate=max(seconds, wait),
+        ahead=len(ahead),
+        reason=reason or "requests before it",
+    )
     return fair_queue.staying(document, ticket, wait), verdict
 
 
@@ -212,25 +218,13 @@ def _admitted(
     if prefix and document.get("prefixes", {}).get(prefix, (1, 0.0))[1] <= document["time"]:
         first = {prefix: [0, document["time"] + _WRITING]}
         document = {**document, "prefixes": {**document.get("prefixes", {}), **first}}
-    return document, _verdict(document, mine, 0.0, 0.0, 0, "", is_admitted=True)
+    return document, _verdict(document, mine, is_admitted=True)
 
 
-def _verdict(
-    document: Document,
-    mine: Place,
-    wait: float,
-    estimate: float,
-    ahead: int,
-    reason: str,
-    *,
-    is_admitted: bool = False,
-) -> Verdict:
+def _verdict(document: Document, mine: Place, **said: Any) -> Verdict:
+    waiting = {"is_admitted": False, "wait": 0.0, "estimate": 0.0, "ahead": 0, "reason": "", **said}
     return Verdict(
-        is_admitted=is_admitted,
-        wait=wait,
-        estimate=estimate,
-        ahead=ahead,
-        reason=reason,
+        **waiting,
         tags=[mine.finish, mine.start],
         time=document["time"],
         taken=dict(document.get("taken", {})),

@@ -33,8 +33,8 @@ class Place(NamedTuple):
 
 def places(document: Document) -> dict[str, Place]:
     """Return what waits, by ticket, the next first."""
-    waiting = {ticket: Place(*values) for ticket, values in document.get(_KEY, {}).items()}
-    return dict(sorted(waiting.items(), key=lambda item: (item[1].finish, item[0])))
+    waiting = sorted(document.get(_KEY, {}).items(), key=lambda item: (item[1][0], item[0]))
+    return {ticket: Place(*values) for ticket, values in waiting}
 
 
 def with_place(document: Document, ticket: str, request: Mapping[str, Any], cost: float) -> Document:
@@ -80,7 +80,8 @@ def without(document: Document, tickets: list[str], *, served: bool = False) -> 
 
 def expired(document: Document) -> Document:
     """Return the document without those that did not come back in time."""
-    gone = [ticket for ticket, place in places(document).items() if place.expires <= document["time"]]
+    time = document["time"]
+    gone = [ticket for ticket, values in document.get(_KEY, {}).items() if values[-1] <= time]
     return without(document, gone)
 
 
