@@ -2,9 +2,9 @@
 
     uv run python benchmarks/governor.py [--minutes 20] [--seeds 3] [--quick]
 
-256 callers always want more than the limit (1,000 requests, 2M input and 400k output tokens a minute), of which
-others take a fifth in bursts. It is the shipped code that runs (`seawall_tokens.governor` on a memory store),
-but for the clock and for the thread that reports; its rivals are re-implemented by their rules:
+256 callers always want more than the limit (1,000 requests, 2M input and 400k output tokens a minute), of
+which others take a fifth in bursts. It is the shipped code that runs (`seawall_tokens.governor` on a memory
+store), but for the clock and for the thread that reports; its rivals are re-implemented by their rules:
 
 - SDK: 2 retries, `retry-after` kept, then the task fails
 - fixed 90 %: each worker has its part of a bucket of 90 % of the limits, by actual input and 2,500 of output
@@ -84,7 +84,7 @@ def governed(world: World, server: Server, workers: int) -> Callable[[Task], Pro
     return perform
 
 
-def sdk(world: World, server: Server, workers: int) -> Callable[[Task], Process]:
+def sdk(_world: World, server: Server, _workers: int) -> Callable[[Task], Process]:
     """The SDK's own retries."""
 
     def perform(wanted: Task) -> Process:

@@ -21,8 +21,11 @@ _ALPHA: Final = 0.5
 """Part of what flows in while the answers in flight are written that is counted on."""
 _SPEED: Final = 80.0
 """Output tokens a second of one answer."""
-_SHORTEST, _LONGEST = 0.02, 5.0
+_SHORTEST, _LONGEST = 0.02, 10.0
 """Seconds that a request waits before it asks again."""
+_EARLY: Final = 0.7
+"""Part of the time until it will be admitted after which a request that is not next asks again: those before
+it may have left."""
 _WARM: Final = 300.0
 """Seconds that a prefix stays in the prompt cache after it was used:
 https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
@@ -70,7 +73,7 @@ class Request(TypedDict):
     """Output tokens to expect; with `otpm_mode = "reserve_max_tokens"`, `max_tokens`."""
     prefix: str
     """A digest of what it puts into the prompt cache; empty if nothing."""
-    tags: list[float]
+    tags: list[int]
     """Those it was admitted with before, so that it is next; empty for a new one."""
 
 
@@ -85,7 +88,7 @@ class Verdict(TypedDict):
     ahead: int
     """Requests that are before it."""
     reason: str
-    tags: list[float]
+    tags: list[int]
     time: float
     taken: dict[str, float]
     """Of the moment it was admitted, for `buckets.synced`."""
@@ -166,7 +169,7 @@ def _decided(document: Document, request: Request, arguments: Mapping[str, Any])
         reason = "a first answer, to learn the limits"
     elif not ahead and not reason:
         return _admitted(document, request, mine, arguments)
-    wait = seconds if not ahead and reason else seconds / 2
+    wait = seconds if not ahead and reason else _EARLY * seconds
     wait = min(max(wait, _SHORTEST if wait else _SHORTEST * 5), _LONGEST)
     verdict = _verdict(
         document,
@@ -222,10 +225,15 @@ def _admitted(
 
 
 def _verdict(document: Document, mine: Place, **said: Any) -> Verdict:
-    waiting = {"is_admitted": False, "wait": 0.0, "estimate": 0.0, "ahead": 0, "reason": "", **said}
-    return Verdict(
-        **waiting,
-        tags=[mine.finish, mine.start],
-        time=document["time"],
-        taken=dict(document.get("taken", {})),
-    )
+    verdict: Verdict = {
+        "is_admitted": False,
+        "wait": 0.0,
+        "estimate": 0.0,
+        "ahead": 0,
+        "reason": "",
+        "tags": [mine.finish, mine.start],
+        "time": document["time"],
+        "taken": dict(document.get("taken", {})),
+    }
+    verdict.update(said)  # type: ignore[typeddict-item] # keys of it, by its callers
+    return verdict

@@ -2,9 +2,9 @@
 
 Each is a bucket with debt: a level that fills with the limit's rate, and from which what is sent is taken,
 even below zero. The API's own are near them and never known exactly, so levels follow what the headers say:
-down at once, up by `_UP` of the difference. A part of the limit, the guard, is left alone; it grows with every
-429 and shrinks with every success. After an idle time only a share of the limit is used, which doubles, as the
-API caps how fast usage may grow. `benchmarks/governor.py` shows what all this comes to.
+down at once, up by `_UP` of the difference. A part of the limit, the guard, is left alone; it grows with
+every 429 and shrinks with every success. After an idle time only a share of the limit is used, which doubles,
+as the API caps how fast usage may grow. `benchmarks/governor.py` shows what all this comes to.
 
 Pure functions on a document.
 """

@@ -15,20 +15,24 @@ from typing import Any, Final, NamedTuple
 from seawall.state import Document
 
 _KEY: Final = "queue"
+_UNIT: Final = 10**9
+"""Of virtual time, in a minute of the limits."""
 _SLACK: Final = 3.0
 """Seconds that a waiting request may come later than it said."""
 
 
 class Place(NamedTuple):
-    """A request that waits; a list in the document."""
+    """A request that waits; a list in the document, of whole numbers: those are read and written fastest."""
 
-    finish: float
-    start: float
-    caller: str
-    input: float
-    output: float
+    finish: int
+    """In units of virtual time, as `start`."""
+    start: int
+    input: int
+    """Tokens."""
+    output: int
     prefix: str
-    expires: float
+    expires: int
+    """Milliseconds."""
 
 
 def places(document: Document) -> dict[str, Place]:
@@ -45,20 +49,18 @@ def with_place(document: Document, ticket: str, request: Mapping[str, Any], cost
         finish, start = Place(*old)[:2] if old is not None else request["tags"]
     else:
         finished = document.get("finished", {})
-        start = max(document.get("virtual", 0.0), finished.get(request["caller"], 0.0))
-        finish = start + cost / request["weight"]
+        start = max(document.get("virtual", 0), finished.get(request["caller"], 0))
+        finish = start + max(round(_UNIT * cost / request["weight"]), 1)
         document = {**document, "finished": {**finished, request["caller"]: finish}}
-    place = Place(
-        *(finish, start, request["caller"], request["input"], request["output"], request["prefix"]),
-        expires=time + _SLACK,
-    )
+    amounts = (round(request["input"]), round(request["output"]))
+    place = Place(finish, start, *amounts, request["prefix"], expires=_moment(time + _SLACK))
     return {**document, _KEY: {**document.get(_KEY, {}), ticket: place}}
 
 
 def staying(document: Document, ticket: str, seconds: float) -> Document:
     """Return the document in which a request waits so long before it asks again."""
     place = Place(*document[_KEY][ticket])
-    place = place._replace(expires=document["time"] + seconds + _SLACK)
+    place = place._replace(expires=_moment(document["time"] + seconds + _SLACK))
     return {**document, _KEY: {**document[_KEY], ticket: place}}
 
 
@@ -71,7 +73,7 @@ def without(document: Document, tickets: list[str], *, served: bool = False) -> 
     kept = {ticket: place for ticket, place in queue.items() if ticket not in tickets}
     document = _set(document, _KEY, kept)
     if served:
-        virtual = max(document.get("virtual", 0.0), *(place.start for place in gone))
+        virtual = max(document.get("virtual", 0), *(place.start for place in gone))
         # a caller that is behind the virtual time is as one that never came
         finished = {caller: tag for caller, tag in document.get("finished", {}).items() if tag > virtual}
         document = _set({**document, "virtual": virtual}, "finished", finished)
@@ -80,9 +82,13 @@ def without(document: Document, tickets: list[str], *, served: bool = False) -> 
 
 def expired(document: Document) -> Document:
     """Return the document without those that did not come back in time."""
-    time = document["time"]
+    time = _moment(document["time"])
     gone = [ticket for ticket, values in document.get(_KEY, {}).items() if values[-1] <= time]
     return without(document, gone)
+
+
+def _moment(seconds: float) -> int:
+    return round(1_000 * seconds)
 
 
 def _set(document: Document, key: str, value: dict[str, Any]) -> Document:

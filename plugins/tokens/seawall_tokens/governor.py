@@ -31,6 +31,8 @@ _log = logging.getLogger("seawall.tokens.governor")
 
 _CHARACTERS: Final = 3.5
 """Characters of an output token; what is wrong with it is put right when the attempt ends."""
+_PREFIXES: Final = 256
+"""Prefixes of which it is known what the cache gives."""
 _JITTER: Final = (0.2, 0.7)
 """Seconds added to the wait after a 429."""
 
@@ -50,7 +52,7 @@ class _Class:
 
 
 class Governor:
-    """Decides when attempts may be sent. Its methods may be called from any thread, and block as the store does.
+    """Decides when attempts may be sent. Threads may share it; its methods block as the store does.
 
     Args:
         settings: Of the plugin.
@@ -75,6 +77,8 @@ class Governor:
         self._interval = interval
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._outputs = Outputs()
+        self._cached: dict[str, int] = {}
+        """Tokens that the last request with a prefix read from the cache: they do not count."""
         self._organizations: dict[tuple[str, str], str] = {}
         self._is_told = False
         """That the store fails was said."""
@@ -98,14 +102,15 @@ class Governor:
         Args:
             call: Whose attempt is about to be sent.
             caller: On whose behalf.
-            input_tokens: Those of the request that count against the limit.
+            input_tokens: Those of the request, cached ones included.
         """
         turn: Turn = call.state.get(self) or self._turn(call, caller)
         if turn.attempt is call.attempts[-1]:
             return None
         if turn.attempt is not None:
             self.settle(call)
-        turn.input = float(max(input_tokens, 0))
+        again = sum(attempt.written for attempt in call.attempts[:-1]) / _CHARACTERS
+        turn.input = max(input_tokens + again - self._cached.get(turn.prefix, 0), 0.0)
         turn.output = self._expected(turn)
         verdict = self._ask(turn)
         if isinstance(verdict, Reject) or verdict is None:
@@ -258,6 +263,8 @@ class Governor:
             unused["input"] = unused.get("input", 0.0) + turn.input
         elif counted or usage.cache_read_input_tokens or (attempt.status is not None and not is_served):
             unused["input"] = unused.get("input", 0.0) + turn.input - counted
+        if is_served and turn.prefix:
+            _put(self._cached, turn.prefix, usage.cache_read_input_tokens)
         if is_served and attempt.error is None:
             happened["succeeded"] = happened.get("succeeded", 0) + 1
             self._outputs.learn(
@@ -336,6 +343,14 @@ def cached_prefix(params: Mapping[str, Any]) -> str:
 def _is_marked(part: object) -> bool:
     blocks = part if isinstance(part, list | tuple) else ()
     return any(isinstance(block, Mapping) and block.get("cache_control") for block in blocks)
+
+
+def _put(cached: dict[str, int], prefix: str, tokens: int) -> None:
+    """Set a value as the newest, and drop the oldest when there are too many."""
+    cached.pop(prefix, None)
+    cached[prefix] = tokens
+    if len(cached) > _PREFIXES:
+        del cached[next(iter(cached))]
 
 
 def _seen(turn: Turn) -> float:

@@ -36,7 +36,7 @@ class Turn:
     """What its answer says of the limits was reported."""
     time: float = 0.0
     taken: dict[str, float] = field(default_factory=dict)
-    tags: list[float] = field(default_factory=list)
+    tags: list[int] = field(default_factory=list)
     """Of the last verdict that admitted it."""
 
     def admit(self, verdict: Verdict) -> None:
