@@ -62,7 +62,7 @@ def test_the_core_asks_the_plugin():
 
 def test_before_the_first_attempt_the_vocabulary_is_loaded_where_it_may_block_and_then_no_more():
     plugin = Tokens(vocabulary=Vocabulary())
-    call = Call("1", PARAMS, stream=False)
+    call = Call("1", PARAMS, stream=False, attempts=[Attempt(1, "send")])
     decision = plugin.pre_request(call)
     assert isinstance(decision, Offload)
     assert decision.work() is None
@@ -153,15 +153,14 @@ def test_a_memory_that_blocks_is_read_and_written_where_it_may():
 
     disk = Disk()
     plugin = Tokens(memory=disk)
-    call = Call("1", PARAMS, stream=False)
+    call = Call("1", PARAMS, stream=False, attempts=[Attempt(1, "send", usage=Usage(input_tokens=1500))])
     plugin.pre_request(call).work()
-    call.attempts.append(Attempt(1, "send", usage=Usage(input_tokens=1500)))
     decision = end(plugin, call)
     assert isinstance(decision, Offload)
     assert not disk.load()
     decision.work()
     after = Tokens(memory=disk)
-    after.pre_request(Call("2", PARAMS, stream=False)).work()
+    after.pre_request(Call("2", PARAMS, stream=False, attempts=[Attempt(1, "send")])).work()
     assert after.estimate_request(PARAMS) == plugin.estimate_request(PARAMS)
     assert learned(after)
 

@@ -5,6 +5,7 @@ from .errors import (
     StoreError as StoreError,
     StoreUnavailableError as StoreUnavailableError,
 )
+from .forks import call_after_fork as call_after_fork
 from .memory import MemoryStore as MemoryStore
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore

@@ -8,7 +8,6 @@ any run. Sources of the rules: GOVERNOR.md, decisions 1 to 6, section 4.
 import hashlib
 import json
 import logging
-import os
 import random
 import threading
 import time
@@ -18,7 +17,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from seawall import Call, Reject, RequestRejectedError, Wait
-from seawall.state import Store, StoreError, owners
+from seawall.state import Store, StoreError, call_after_fork, owners
 from seawall_tokens.admission import GOVERN, Report, Request, Verdict
 from seawall_tokens.callers import Caller
 from seawall_tokens.outputs import Outputs
@@ -82,12 +81,11 @@ class Governor:
         self._organizations: dict[tuple[str, str], str] = {}
         self._is_told = False
         """That the store fails was said."""
-        self._begin()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._begin)
+        self.after_fork()
+        call_after_fork(self)
 
-    def _begin(self) -> None:
-        """Begin with nothing in flight, as a forked child does: what runs is the parent's."""
+    def after_fork(self) -> None:
+        """Begin with nothing in flight: what runs is the parent's."""
         self._lock = threading.Lock()
         self._classes: dict[tuple[int, str], _Class] = {}
         self._pulse: Pulse | None = None

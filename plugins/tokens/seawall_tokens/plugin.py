@@ -12,6 +12,7 @@ from seawall_tokens.contents import Contents
 from seawall_tokens.estimator import Estimate, Estimator
 from seawall_tokens.families import family
 from seawall_tokens.governor import Governor
+from seawall_tokens.kept import Kept
 from seawall_tokens.settings import TokensSettings
 from seawall_tokens.vocabulary import CLAUDE_2, Vocabulary
 
@@ -29,7 +30,7 @@ class Tokens:
 
     Args:
         settings: Options.
-        memory: Where what is learned is kept; by default it lasts as long as the plugin.
+        memory: Where what is learned is kept; by default the store of the calls.
         vocabulary: Counts the tokens of texts.
         governor: What paces; by default it is made from the settings.
     """
@@ -47,6 +48,8 @@ class Tokens:
         self._settings = settings or TokensSettings()
         self._estimator = Estimator(self._settings.tool_prompts, vocabulary=vocabulary)
         self._calibration = Calibration(memory)
+        self._is_kept = memory is not None
+        """What is learned has its place."""
         self._governor = governor
         if governor is None and self._settings.pace:
             self._governor = Governor(self._settings)
@@ -83,7 +86,10 @@ class Tokens:
     def _begin(self, call: Call, note: _Note) -> Amend | Reject | Wait | None:
         """Decide about the current attempt; may block."""
         self._estimator.load()
-        self._calibration.load()
+        if not self._is_kept:
+            self._calibration.memory, self._is_kept = Kept(call.store), True
+        if not self._calibration.is_loaded:
+            self._calibration.load()
         if note.estimate is None:
             note.estimate = self._estimate(call.params, note.caller.name)
         tokens = note.estimate.tokens
@@ -102,7 +108,7 @@ class Tokens:
     def _settle(self, call: Call, attempt: Attempt) -> None:
         if self._governor is not None:
             self._governor.settle(call)
-        if self._learn(call, attempt):
+        if self._learn(call, attempt) and self._calibration.is_due:
             self._calibration.save()
 
     def _learn(self, call: Call, attempt: Attempt) -> bool:
