@@ -155,7 +155,7 @@ def _decided(document: Document, request: Request, arguments: Mapping[str, Any])
         if not _is_written(document, place.prefix):
             ahead.append(place)
     mine = Place(*document["queue"][ticket])
-    needs = _needs(document, [*ahead, mine], reserves=arguments["reserves"])
+    needs = _needs(document, ahead, mine, reserves=arguments["reserves"])
     seconds, name = buckets.seconds_until(document, needs)
     reason = f"{NAMES[name]} per minute" if name else ""
     if (held := document.get("held_until", 0.0) - document["time"]) > seconds:
@@ -188,22 +188,30 @@ def _is_written(document: Document, prefix: str) -> bool:
     return not is_warm and bool(until > document["time"])
 
 
-def _needs(document: Document, requests: list[Place], *, reserves: bool) -> dict[str, float]:
-    """What the buckets must hold for the last of `requests` to go, and all before it."""
-    limits, part = buckets.limits_of(document), buckets.guard(document)
-    needs = {"requests": float(len(requests))}
-    if "input" in limits:
-        needs["input"] = sum(place.input for place in requests) + part * limits["input"]
-    if "output" in limits:
-        output = sum(place.output for place in requests) + part * limits["output"]
-        if not reserves:
-            held = leases.held(document)
-            outstanding, streams = held.get("output", 0.0), held.get("streams", 0)
-            lasts = outstanding / (streams * _SPEED) if streams else 0.0
-            flow = limits["output"] * buckets.share(document) / buckets.FULL
-            output += outstanding - _ALPHA * flow * lasts
-        needs["output"] = output
+def _needs(document: Document, ahead: list[Place], mine: Place, *, reserves: bool) -> dict[str, float]:
+    """What the buckets must hold for one request to go, after those ahead of it.
+
+    One that needs more than a bucket can hold goes when it is full, and leaves a debt.
+    """
+    own = {"requests": 1.0, "input": float(mine.input), "output": float(mine.output)}
+    before = {
+        "requests": float(len(ahead)),
+        "input": float(sum(place.input for place in ahead)),
+        "output": sum(place.output for place in ahead) + (0.0 if reserves else _in_flight(document)),
+    }
+    needs = {}
+    for name, limit in buckets.limits_of(document).items():
+        left_alone = 0.0 if name == "requests" else buckets.guard(document) * limit
+        needs[name] = before[name] + min(own[name] + left_alone, buckets.capacity(document, name))
     return needs
+
+
+def _in_flight(document: Document) -> float:
+    """Output tokens that running attempts may still write, less a part of what flows in meanwhile."""
+    held, limit = leases.held(document), buckets.limits_of(document).get("output", 0.0)
+    outstanding, streams = held.get("output", 0.0), held.get("streams", 0)
+    lasts = outstanding / (streams * _SPEED) if streams else 0.0
+    return outstanding - _ALPHA * limit * buckets.share(document) / buckets.FULL * lasts
 
 
 def _admitted(

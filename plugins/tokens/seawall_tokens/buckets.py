@@ -122,15 +122,16 @@ def succeeded(document: Document, count: int) -> Document:
     return {**document, "guard": GUARD + (guard(document) - GUARD) * (1 - _GUARD_DOWN) ** count}
 
 
-def seconds_until(document: Document, needs: Mapping[str, float]) -> tuple[float, str]:
-    """Return how long it takes until the buckets hold `needs`, and which of them is the last.
+def capacity(document: Document, name: str) -> float:
+    """Return what a bucket holds when it is full."""
+    return limits_of(document)[name] * share(document)
 
-    More than a bucket can hold is there when the bucket is full.
-    """
-    part, longest, last = share(document), 0.0, ""
-    for name, limit in limits_of(document).items():
-        capacity = limit * part
-        missing = min(needs.get(name, 0.0), capacity) - document["levels"][name]
-        if missing > 0 and (seconds := missing * FULL / capacity) > longest:
+
+def seconds_until(document: Document, needs: Mapping[str, float]) -> tuple[float, str]:
+    """Return how long it takes until the buckets hold `needs`, and which of them is the last."""
+    longest, last = 0.0, ""
+    for name, need in needs.items():
+        missing = need - document["levels"][name]
+        if missing > 0 and (seconds := missing * FULL / capacity(document, name)) > longest:
             longest, last = seconds, name
     return longest, last
