@@ -145,10 +145,24 @@ def test_a_level_follows_the_headers_down_at_once_and_up_by_a_part():
 
 def test_what_was_sent_and_what_flowed_in_since_the_stamp_count():
     sender = warm()
+    sender.step(160.0, said=said({"time": 160.0, "taken": {}}, input=60_000.0))
     verdict = sender.ask(160.0, "a", amount=10_000.0)
     sender.ask(160.0, "b", amount=5_000.0)
     sender.step(162.0, said=said(verdict, input=20_000.0))
     assert sender.level("input") == pytest.approx(20_000 + 2_000 - 5_000)
+
+
+def test_a_bucket_is_taken_to_be_as_deep_as_it_was_ever_seen():
+    sender = warm()
+    verdict = sender.ask(160.0, "a")
+    sender.step(160.0, said=said(verdict, input=6_000.0))
+    assert sender.ask(161.0, "b", amount=3_000.0)["is_admitted"]
+    sender.step(200.0)
+    assert sender.level("input") == 6_000
+    # one that is larger goes when the bucket is full
+    assert sender.ask(200.0, "c", amount=20_000.0)["is_admitted"]
+    sender.step(201.0, said=said({"time": 201.0, "taken": {}}, input=9_000.0))
+    assert buckets.capacity(sender.document, "input") == 9_000
 
 
 def test_limits_are_learned_and_those_configured_bound_them():

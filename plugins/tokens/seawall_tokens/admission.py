@@ -200,9 +200,9 @@ def _needs(document: Document, ahead: list[Place], mine: Place, *, reserves: boo
         "output": sum(place.output for place in ahead) + (0.0 if reserves else _in_flight(document)),
     }
     needs = {}
-    for name, limit in buckets.limits_of(document).items():
-        left_alone = 0.0 if name == "requests" else buckets.guard(document) * limit
-        needs[name] = before[name] + min(own[name] + left_alone, buckets.capacity(document, name))
+    for name in buckets.limits_of(document):
+        most = buckets.capacity(document, name)
+        needs[name] = before[name] + min(own[name] + buckets.left_alone(document, name), most)
     return needs
 
 

@@ -9,6 +9,7 @@ as the API caps how fast usage may grow. `benchmarks/governor.py` shows what all
 Pure functions on a document.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -61,6 +62,24 @@ def share(document: Document) -> float:
     return float(min(1.0, _START * 2 ** min((document["time"] - document["ramp"]) / _DOUBLES, 8)))
 
 
+def capacity(document: Document, name: str) -> float:
+    """Return what a bucket holds when it is full: what flows in in a minute, or the most that was ever left.
+
+    "60 RPM might be enforced as 1 request per second": how deep the API's buckets are is not documented.
+    """
+    return min(limits_of(document)[name] * share(document), _depth(document, name))
+
+
+def _depth(document: Document, name: str) -> float:
+    return float(document.get("deepest", {}).get(name, math.inf))
+
+
+def left_alone(document: Document, name: str) -> float:
+    """Return how much of a bucket is left alone now; of a shallow one a third at most."""
+    part = 0.0 if name == "requests" else guard(document)
+    return min(part * limits_of(document)[name], _depth(document, name) / 3)
+
+
 def guard(document: Document) -> float:
     """Return the part of the limits that is left alone now."""
     return float(document.get("guard", GUARD))
@@ -69,8 +88,8 @@ def guard(document: Document) -> float:
 def _filled(document: Document, seconds: float) -> Document:
     levels, part = dict(document.get("levels", {})), share(document)
     for name, limit in limits_of(document).items():
-        flow = limit * part * seconds / FULL
-        levels[name] = min(levels.get(name, limit * part) + flow, limit * part)
+        full = capacity(document, name)
+        levels[name] = min(levels.get(name, full) + limit * part * seconds / FULL, full)
     return {**document, "levels": levels} if levels else document
 
 
@@ -93,13 +112,17 @@ def synced(document: Document, said: Mapping[str, Any]) -> Document:
         said: `limits`, `remaining`, and of the moment its request was admitted `time` and `taken`.
     """
     limits = {**document.get("limits", {}), **said["limits"]}
-    document = _filled({**document, "limits": limits}, 0.0)
+    deepest = dict(document.get("deepest", {}))
+    for name, remaining in said["remaining"].items():
+        is_same = document.get("limits", {}).get(name) == limits[name]
+        deepest[name] = max(remaining, deepest.get(name, 0.0) if is_same else 0.0, 1.0)
+    document = _filled({**document, "limits": limits, "deepest": deepest}, 0.0)
     levels, sums = dict(document.get("levels", {})), document.get("taken", {})
     age = max(document["time"] - said["time"], 0.0)
     for name, remaining in said["remaining"].items():
         limit = limits_of(document)[name]
         since = sums.get(name, 0.0) - said["taken"].get(name, 0.0)
-        now = min(remaining + limit * age / FULL, limit) - since
+        now = min(remaining + limit * age / FULL, limit, deepest[name]) - since
         levels[name] += (now - levels[name]) * (1.0 if now < levels[name] else _UP)
     return {**document, "levels": levels}
 
@@ -122,16 +145,12 @@ def succeeded(document: Document, count: int) -> Document:
     return {**document, "guard": GUARD + (guard(document) - GUARD) * (1 - _GUARD_DOWN) ** count}
 
 
-def capacity(document: Document, name: str) -> float:
-    """Return what a bucket holds when it is full."""
-    return limits_of(document)[name] * share(document)
-
-
 def seconds_until(document: Document, needs: Mapping[str, float]) -> tuple[float, str]:
     """Return how long it takes until the buckets hold `needs`, and which of them is the last."""
+    flow = {name: limit * share(document) for name, limit in limits_of(document).items()}
     longest, last = 0.0, ""
     for name, need in needs.items():
         missing = need - document["levels"][name]
-        if missing > 0 and (seconds := missing * FULL / capacity(document, name)) > longest:
+        if missing > 0 and (seconds := missing * FULL / flow[name]) > longest:
             longest, last = seconds, name
     return longest, last

@@ -20,9 +20,10 @@ from seawall import Call, Reject, RequestRejectedError, Wait
 from seawall.state import Store, StoreError, call_after_fork, owners
 from seawall_tokens.admission import GOVERN, Report, Request, Verdict
 from seawall_tokens.callers import Caller
+from seawall_tokens.organizations import Organizations
 from seawall_tokens.outputs import Outputs
 from seawall_tokens.pulse import Pulse
-from seawall_tokens.rate_headers import organization, reading
+from seawall_tokens.rate_headers import reading
 from seawall_tokens.settings import TokensSettings
 from seawall_tokens.turn import Turn
 
@@ -78,7 +79,7 @@ class Governor:
         self._outputs = Outputs()
         self._cached: dict[str, int] = {}
         """Tokens that the last request with a prefix read from the cache: they do not count."""
-        self._organizations: dict[tuple[str, str], str] = {}
+        self._organizations = Organizations()
         self._is_told = False
         """That the store fails was said."""
         self.after_fork()
@@ -102,7 +103,10 @@ class Governor:
             caller: On whose behalf.
             input_tokens: Those of the request, cached ones included.
         """
-        turn: Turn = call.state.get(self) or self._turn(call, caller)
+        try:
+            turn: Turn = call.state.get(self) or self._turn(call, caller)
+        except StoreError as error:
+            return self._without(error)
         if turn.attempt is call.attempts[-1]:
             return None
         if turn.attempt is not None:
@@ -110,9 +114,10 @@ class Governor:
         again = sum(attempt.written for attempt in call.attempts[:-1]) / _CHARACTERS
         turn.input = max(input_tokens + again - self._cached.get(turn.prefix, 0), 0.0)
         turn.output = self._expected(turn)
-        verdict = self._ask(turn)
-        if isinstance(verdict, Reject) or verdict is None:
-            return verdict
+        try:
+            verdict = self._ask(turn)
+        except StoreError as error:
+            return self._without(error)
         turn.waits = not verdict["is_admitted"]
         if verdict["is_admitted"]:
             with self._lock:
@@ -128,15 +133,22 @@ class Governor:
         turn: Turn | None = call.state.get(self)
         if turn is None or (turn.attempt is None and not turn.waits):
             return
+        headers: Mapping[str, str] = {}
         with self._lock:
             known, turn.waits = self._class(turn), False
             if turn.attempt is None:
                 known.report.setdefault("left", []).append(turn.ticket)
             else:
                 known.running.discard(turn)
+                headers = turn.attempt.headers
                 self._note_end(known, turn)
                 turn.attempt = None
         self._tell(known)
+        if headers:
+            try:
+                self._organizations.learn(call, headers)
+            except StoreError as error:
+                self._say(error)
 
     def report(self) -> None:
         """Tell the store how far what runs has come."""
@@ -159,33 +171,35 @@ class Governor:
         except StoreError as error:
             self._say(error)
 
-    def _ask(self, turn: Turn) -> Verdict | Reject | None:
-        """Ask for the turn of a call; `None` when nobody can tell and it may go."""
+    def _ask(self, turn: Turn) -> Verdict:
+        """Ask for the turn of a call."""
         with self._lock:
             known = self._class(turn)
             report = self._report(known)
-        output = float(turn.call.max_tokens) if self._reserves else turn.output
         request = Request(
             ticket=turn.ticket,
             caller=turn.caller,
             weight=turn.weight,
             input=turn.input,
-            output=output,
+            output=float(turn.call.max_tokens) if self._reserves else turn.output,
             prefix=turn.prefix,
             tags=turn.tags,
         )
-        try:
-            return known.store.step(GOVERN, key=known.key, **self._arguments(known, report, request))
-        except StoreError as error:
-            self._say(error)
-            if self._is_open:
-                return None
-            return Reject(
-                RequestRejectedError(
-                    f"the rate limit cannot be looked up: {error}; nothing was sent. With "
-                    'tokens.on_store_error = "open" calls go on without it'
-                )
+        verdict = known.store.step(GOVERN, key=known.key, **self._arguments(known, report, request))
+        assert verdict is not None  # noqa: S101 - there was a request
+        return verdict
+
+    def _without(self, error: StoreError) -> Reject | None:
+        """Return what becomes of an attempt when the store fails."""
+        self._say(error)
+        if self._is_open:
+            return None
+        return Reject(
+            RequestRejectedError(
+                f"the rate limit cannot be looked up: {error}; nothing was sent. With "
+                'tokens.on_store_error = "open" calls go on without it'
             )
+        )
 
     def _arguments(self, known: _Class, report: Report, request: Request | None) -> dict[str, Any]:
         return {
@@ -235,8 +249,6 @@ class Governor:
         happened["is_answered"] = True
         if attempt.status < HTTPStatus.BAD_REQUEST and turn.prefix:
             happened.setdefault("warm", []).append(turn.prefix)
-        if served := organization(attempt.headers):
-            self._organizations[turn.call.host, turn.call.account] = served
         told = reading(attempt.headers)
         if told is not None and turn.time >= happened.get("said", {}).get("time", 0.0):
             said = {"limits": told.limits, "remaining": told.remaining}
@@ -279,12 +291,10 @@ class Governor:
     # -- who asks
 
     def _turn(self, call: Call, caller: Caller) -> Turn:
-        served = self._organizations.get((call.host, call.account), call.account)
-        key = f"rate:{call.host}:{served}:{call.model_class}"
         turn = Turn(
             call=call,
             store=call.store,
-            key=key,
+            key=self._organizations.key(call),
             caller=caller.name,
             weight=caller.weight,
             prefix=cached_prefix(call.params),
