@@ -10,7 +10,8 @@ from seawall.call import Attempt, Call, Usage
 from seawall.decisions import Reject
 from seawall.state import READ, MemoryStore, StoreError
 from seawall_tokens.callers import Caller
-from seawall_tokens.governor import Governor, cached_prefix
+from seawall_tokens.governor import Governor
+from seawall_tokens.prefixes import cached_prefix
 from seawall_tokens.settings import TokensSettings
 
 LIMITS = {"claude": {"requests": 60, "input_tokens": 60_000, "output_tokens": 6_000}}
@@ -25,16 +26,11 @@ KEY = "rate:api:account:opus-5.5"
 class World:
     """A governor, its store and its clock."""
 
-    def __init__(self, *, store=None, is_open=True, **settings):
+    def __init__(self, *, store=None, **settings):
         self.now = 0.0
         self.store = store or MemoryStore()
-        self.governor = self.another(is_open=is_open, **settings)
-
-    def another(self, *, is_open=True, **settings):
         settings = TokensSettings(**{"limits": LIMITS, **settings})
-        return Governor(
-            settings, is_open=is_open, clock=lambda: self.now, rng=random.Random(1), interval=None
-        )
+        self.governor = Governor(settings, clock=lambda: self.now, rng=random.Random(1), interval=None)
 
     def call(self, max_tokens=100, model="claude-opus-5-5", **params):
         params = {"model": model, "max_tokens": max_tokens, "messages": [], **params}
@@ -264,7 +260,7 @@ def test_when_the_store_fails_calls_go_on_and_that_is_said_once(caplog):
 
 
 def test_or_they_are_refused_where_that_is_asked_for():
-    world = World(store=Failing(), is_open=False)
+    world = World(store=Failing(), on_store_error="closed")
     decision = world.admit(world.call())
     assert isinstance(decision.error, RequestRejectedError)
     assert "on_store_error" in str(decision.error)
@@ -284,13 +280,38 @@ def test_sixteen_threads_share_a_governor_and_nothing_is_lost(world):
             call.attempts[-1].usage = Usage(input_tokens=10)
             world.governor.settle(call)
 
-    threads = [threading.Thread(target=work) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    race(work)
     assert len(admitted) <= 60
     document = world.document()
     assert "leases" not in document
     assert "queue" not in document
     assert document["levels"]["requests"] == pytest.approx(60 - len(admitted), abs=1e-6)
+
+
+def test_sixteen_threads_never_run_more_than_max_concurrent():
+    world = World(max_concurrent=3, limits={})
+    start, running, most = threading.Barrier(16), [], []
+
+    def work():
+        start.wait()
+        for _ in range(10):
+            call = world.call()
+            while world.admit(call, 1) is not None:
+                pass
+            running.append(call)
+            most.append(len(running))
+            running.remove(call)
+            call.attempts[-1].status = 200
+            world.governor.settle(call)
+
+    race(work)
+    assert len(most) == 160
+    assert max(most) <= 3
+
+
+def race(work):
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

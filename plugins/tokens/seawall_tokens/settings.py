@@ -46,6 +46,10 @@ class TokensSettings(BaseModel):
     clamp: bool = False
     """Whether a `max_tokens` above what the model can write is lowered; else the call is refused."""
 
+    on_store_error: Literal["closed", "open"] | None = None
+    """What becomes of calls when the store of the state fails: `"closed"`: they are refused; `"open"`: they
+    go on without it. `None`: what concerns budgets is closed, what concerns pacing open."""
+
     def limits_of(self, model: str) -> dict[str, float]:
         """Return the limits that are configured for a model, by dimension."""
         keys = [key for key in self.limits if model.startswith(key)]

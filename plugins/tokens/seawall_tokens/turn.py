@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 
-from seawall import Attempt, Call
+from seawall import Attempt
 from seawall.state import Store
 from seawall_tokens.admission import Verdict
 
@@ -12,7 +12,9 @@ from seawall_tokens.admission import Verdict
 class Turn:
     """What the governor knows of one call."""
 
-    call: Call
+    model: str
+    model_class: str
+    max_tokens: int
     store: Store
     key: str
     """Of the document of its model class."""
@@ -39,7 +41,7 @@ class Turn:
     tags: list[int] = field(default_factory=list)
     """Of the last verdict that admitted it."""
 
-    def admit(self, verdict: Verdict) -> None:
-        """Note that the current attempt may be sent."""
-        self.attempt, self.told, self.is_synced = self.call.attempts[-1], 0.0, False
+    def admit(self, attempt: Attempt, verdict: Verdict) -> None:
+        """Note that an attempt may be sent."""
+        self.attempt, self.told, self.is_synced = attempt, 0.0, False
         self.time, self.taken, self.tags = verdict["time"], verdict["taken"], verdict["tags"]
