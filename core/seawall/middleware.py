@@ -74,7 +74,6 @@ class Protection(Middleware):
         self._client = client
         self._timeout = timeout
         self._store = store or MemoryStore()
-        self._account = account_of(client)
 
     def handle(self, request: APIRequest, call_next: CallNext) -> Any:
         """Run one call of a sync client."""
@@ -114,7 +113,7 @@ class Protection(Middleware):
             stream=request.stream,
             beta=is_beta(request),
             host=httpx2.URL(str(self._client.base_url)).netloc.decode(),
-            account=self._account,
+            account=account_of(self._client),  # now: keys are exchanged
             store=self._store,
             timeout=self._timeout
             if isinstance(request.timeout, NotGiven)
