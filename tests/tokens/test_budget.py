@@ -60,7 +60,11 @@ def test_a_budget_is_for_all_callers_for_one_or_for_each():
 def test_what_was_spent_is_kept_when_the_limit_is_changed_and_apart_for_another_name():
     budget = Budget(dollars=1, per="day")
     assert budget.key("") == Budget(dollars=2, per="day").key("")
-    others = [Budget(dollars=1, per="day", name="x"), Budget(tokens=1, per="day"), Budget(dollars=1, per="hour")]
+    others = [
+        Budget(dollars=1, per="day", name="x"),
+        Budget(tokens=1, per="day"),
+        Budget(dollars=1, per="hour"),
+    ]
     assert budget.key("") not in {other.key("") for other in others}
 
 
