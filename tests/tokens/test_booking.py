@@ -29,8 +29,8 @@ LIMIT = 50_000
 NOW = 1_790_000_000.0
 
 
-def entry(spent=0.0, wanted=0.0, window="w1", enough=4_096, **rest):
-    return {"window": window, "spent": spent, "wanted": wanted, "enough": enough, **rest}
+def entry(spent=0.0, wanted=0.0, window="w1", **rest):
+    return {"window": window, "spent": spent, "wanted": wanted, **rest}
 
 
 def book(store, *, now=NOW, limit=1_000, dead=(), **entries):
@@ -53,6 +53,15 @@ def test_what_is_spent_and_what_is_held_is_taken_from_what_is_left(memory):
     assert book(memory, b=entry(50, 100, least=10))["b"]["held"] == 300
 
 
+def test_entries_of_one_step_are_booked_one_after_another(memory):
+    book(memory, a=entry(0, 400), b=entry(0, 300))
+    booked = book(memory, a=entry(350, 400), b=entry(200, 400), c=entry(10, 400, least=1))
+    assert [booked[owner]["held"] for owner in "abc"] == [300, 350, 450]
+    assert [booked[owner]["granted"] for owner in "abc"] == [350, 100, 0]
+    assert booked["c"]["is_refused"]
+    assert left(memory) == 0
+
+
 def test_nothing_is_booked_if_the_least_does_not_fit(memory):
     book(memory, a=entry(100, 300, least=10))
     assert book(memory, b=entry(591, 300, least=10))["b"]["is_refused"]
@@ -62,13 +71,6 @@ def test_nothing_is_booked_if_the_least_does_not_fit(memory):
 
 def test_no_more_is_held_than_is_left(memory):
     assert book(memory, a=entry(100, 5_000))["a"]["granted"] == 900
-
-
-def test_no_more_is_held_than_is_enough_unless_plenty_is_left(memory):
-    assert book(memory, a=entry(0, 500, enough=40))["a"]["granted"] == 40
-    assert book(memory, limit=256_000, b=entry(0, 5_000, enough=40))["b"]["granted"] == pytest.approx(
-        999.8, 0.01
-    )
 
 
 def test_what_was_held_is_replaced_and_ends_with_the_attempt(memory):
@@ -147,7 +149,6 @@ def arguments(rng):
             rng.choice((rng.uniform(-200, 400), rng.randrange(400))),
             rng.choice((0, rng.uniform(0, 900))),
             f"2026-11-{rng.randrange(10, 22)}",
-            rng.uniform(0, 500),
         )
         if rng.random() < 0.5:
             entries[owner]["least"] = rng.uniform(0, 300)

@@ -9,8 +9,8 @@ that jumps ahead spends of a later window what will be missing then, one that ju
 comes to as it was left; with too many windows known, what is before the first counts in the first. Leases end
 by the time of the document, which a jump moves by `AT_MOST` seconds.
 
-A step costs time for each lease in the document (see `seawall.state.leases`); steps of one process a second
-later are one step for all of its calls.
+A step costs time for each lease in the document (see `seawall.state.leases`); what the calls of one process
+have written in a second is booked in one step.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,6 @@ LASTS: Final = 30.0
 """Seconds that a lease lasts; it is renewed each second."""
 AT_MOST: Final = 10.0
 """Seconds that pass in a document in one step, however long ago the one before was."""
-SHARE: Final = 256
-"""Part of what is left, one in so many, that one call may hold in advance."""
 
 
 class Entry(TypedDict, total=False):
@@ -35,9 +33,7 @@ class Entry(TypedDict, total=False):
     spent: float
     """To add to what was spent; negative gives back."""
     wanted: float
-    """To hold beyond that, instead of what was held: at most this much; 0 ends the lease."""
-    enough: float
-    """Hold no more than this, or than a `SHARE` of what is left, if that is more."""
+    """To hold beyond that, instead of what was held, as far as it is left; 0 ends the lease."""
     least: float
     """Book nothing if there is not this much to hold; without it, what is spent is booked anyway."""
 
@@ -60,29 +56,40 @@ def _book(document: Document, arguments: Mapping[str, Any]) -> tuple[Document, d
     document, seconds = clock.elapsed(document, arguments["now"], at_most=AT_MOST)
     time = document.get("time", 0) + seconds
     document, _ = leases.expire({**document, "time": time}, time, arguments["dead"])
+    # summed up once: to do it for each entry would take a second for a thousand
+    held = leases.held(document)
     results: dict[str, Booked] = {}
     for owner in sorted(arguments["entries"]):
         entry = arguments["entries"][owner]
-        document, results[owner] = _booked(document, owner, entry, arguments["limit"])
+        document, released = leases.release(document, owner)
+        _add(held, released, -1)
+        document, results[owner] = _booked(document, owner, entry, held, arguments["limit"])
     return document, results
 
 
-def _booked(document: Document, owner: str, entry: Entry, limit: float) -> tuple[Document, Booked]:
-    document, _ = leases.release(document, owner)
+def _booked(
+    document: Document, owner: str, entry: Entry, held: dict[str, float], limit: float
+) -> tuple[Document, Booked]:
     document, window = _opened(document, entry["window"])
     # what was booked in a window that is forgotten cannot be given back in another
     change = entry["spent"] if window == entry["window"] else max(entry["spent"], 0)
-    spent, held = document["spent"][window], leases.held(document).get(window, 0)
-    left = limit - spent - held - change
-    booked = Booked(window=window, is_refused=False, granted=0, spent=spent, held=held)
+    spent, others = document["spent"][window], held.get(window, 0)
+    left = limit - spent - others - change
+    booked = Booked(window=window, is_refused=False, granted=0, spent=spent, held=others)
     if "least" in entry and left < entry["least"]:
         return document, {**booked, "is_refused": True}
     document = {**document, "spent": {**document["spent"], window: max(spent + change, 0)}}
-    granted = min(entry["wanted"], max(entry["enough"], left / SHARE), left)
+    granted = min(entry["wanted"], left)
     if granted <= 0:
         return document, booked
+    _add(held, {window: granted}, 1)
     document = leases.grant(document, owner, {window: granted}, document["time"] + LASTS)
     return document, {**booked, "granted": granted}
+
+
+def _add(held: dict[str, float], amounts: Mapping[str, float], sign: int) -> None:
+    for window, amount in amounts.items():
+        held[window] = held.get(window, 0) + sign * amount
 
 
 def _opened(document: Document, window: str) -> tuple[Document, str]:
@@ -99,14 +106,20 @@ def _opened(document: Document, window: str) -> tuple[Document, str]:
 
 
 _LUA: Final = f"""{clock.LUA}{leases.LUA}
-local function held(document, window)
-  local owners, total = {{}}, 0
+local function add(held, amounts, sign)
+  for window, amount in pairs(amounts) do
+    held[window] = (held[window] or 0) + sign * amount
+  end
+end
+
+local function held(document)
+  local owners, total = {{}}, {{}}
   for owner in pairs(document.leases or {{}}) do
     owners[#owners + 1] = owner
   end
   table.sort(owners)
   for _, owner in ipairs(owners) do
-    total = total + (document.leases[owner].amounts[window] or 0)
+    add(total, document.leases[owner].amounts, 1)
   end
   return total
 end
@@ -131,11 +144,10 @@ local function opened(document, window)
   return window
 end
 
-local function booked(document, owner, entry, limit)
-  release(document, owner)
+local function booked(document, owner, entry, held, limit)
   local window = opened(document, entry.window)
   local change = window == entry.window and entry.spent or math.max(entry.spent, 0)
-  local spent, others = document.spent[window], held(document, window)
+  local spent, others = document.spent[window], held[window] or 0
   local left = limit - spent - others - change
   local result = {{window = window, is_refused = false, granted = 0, spent = spent, held = others}}
   if entry.least and left < entry.least then
@@ -143,8 +155,9 @@ local function booked(document, owner, entry, limit)
     return result
   end
   document.spent[window] = math.max(spent + change, 0)
-  local granted = math.min(entry.wanted, math.max(entry.enough, left / {SHARE}), left)
+  local granted = math.min(entry.wanted, left)
   if granted > 0 then
+    add(held, {{[window] = granted}}, 1)
     grant(document, owner, {{[window] = granted}}, document.time + {LASTS})
     result.granted = granted
   end
@@ -154,13 +167,14 @@ end
 local seconds = elapsed(document, arguments.now, {AT_MOST})
 document.time = (document.time or 0) + seconds
 expire(document, document.time, arguments.dead)
-local owners, results = {{}}, {{}}
+local owners, results, total = {{}}, {{}}, held(document)
 for owner in pairs(arguments.entries) do
   owners[#owners + 1] = owner
 end
 table.sort(owners)
 for _, owner in ipairs(owners) do
-  results[owner] = booked(document, owner, arguments.entries[owner], arguments.limit)
+  add(total, release(document, owner), -1)
+  results[owner] = booked(document, owner, arguments.entries[owner], total, arguments.limit)
 end
 return document, results
 """

@@ -39,8 +39,7 @@ class Books:
         with self._lock:
             debts = self._debts.pop((store, key), {})
         owed = {
-            _DEBT + window: Entry(window=window, spent=amount, wanted=0.0, enough=0.0)
-            for window, amount in debts.items()
+            _DEBT + window: Entry(window=window, spent=amount, wanted=0.0) for window, amount in debts.items()
         }
         try:
             booked = self._step(store, key, {**owed, **entries}, limit)

@@ -1,10 +1,12 @@
-"""How many output tokens a character stands for, learned from answers."""
+"""How many output tokens a character stands for at most, learned from answers."""
 
 import threading
 from typing import Final
 
 _PRIOR: Final = 1 / 3
 """Tokens; text of the newest models has 0.25 to 0.35, code and JSON more."""
+_SPREAD: Final = 1.25
+"""A single answer may be so much denser than all of them together: code among prose."""
 _PRIOR_WEIGHT: Final = 2_000
 """Characters that the prior counts for."""
 _REMEMBERED: Final = 200_000
@@ -23,9 +25,9 @@ class Density:
         self._sums: dict[str, tuple[float, float]] = {}
 
     def of(self, model: str) -> float:
-        """Return the tokens of a character that `model` writes, thinking that is not shown included."""
+        """Return the most tokens of a character that `model` writes, thinking that is not shown included."""
         tokens, characters = self._sums.get(model, (0.0, 0.0))
-        return (tokens + _PRIOR * _PRIOR_WEIGHT) / (characters + _PRIOR_WEIGHT)
+        return _SPREAD * (tokens + _PRIOR * _PRIOR_WEIGHT) / (characters + _PRIOR_WEIGHT)
 
     def learn(self, model: str, *, tokens: int, characters: int) -> None:
         """Learn from an answer that the API counted."""

@@ -13,8 +13,8 @@ from seawall_tokens.tariff import Tariff
 
 LEAST: Final = 256
 """Output tokens for which an input is worth paying; a continuation asks for no fewer either."""
-ENOUGH: Final = 4_096
-"""Output tokens held in advance: 20 s and more of the fastest models."""
+AHEAD: Final = 4_096
+"""Output tokens held in advance: what the fastest models write in 20 s."""
 
 
 @dataclass(eq=False, slots=True)
@@ -34,56 +34,50 @@ class Share:
     """What the document counts as spent by this attempt."""
     held: float = 0.0
     """What the attempt may spend beyond that."""
-    covers_all: bool = False
-    """The attempt cannot spend more than that."""
     is_last: bool = False
-    """There was no more to hold."""
+    """There is no more to hold."""
     is_lost: bool = False
     """The store failed the last time."""
-    is_unchecked: bool = False
-    """It failed, and calls go on then."""
 
     @property
     def at_most(self) -> float:
         """What the attempt costs with all the output that it can have."""
         return self.tariff.cost(self.possible)
 
+    @property
+    def allowed(self) -> float:
+        """The output tokens at which all that is held is spent; infinite if it cannot come to that."""
+        if not self.tariff.per_token or (self.is_lost and not self.is_last):
+            return math.inf
+        tokens = (self.booked + self.held - self.tariff.input) / self.tariff.per_token
+        # sums of floats are not exact
+        return tokens if tokens < self.possible - 0.5 else math.inf
+
     def entry(self, output_tokens: float) -> Entry:
         """What is to be booked when so much output has come."""
         now = max(self.tariff.cost(min(output_tokens, self.possible)), self.booked)
-        wanted = max(self.at_most - now, 0.0)
-        # one call shares with nobody: it may hold all there is
-        enough = wanted if self.budget.per == "call" else self.tariff.per_token * ENOUGH
-        return Entry(window=self.window, spent=now - self.booked, wanted=wanted, enough=enough)
+        wanted = min(max(self.at_most - now, 0.0), self.tariff.per_token * AHEAD)
+        return Entry(window=self.window, spent=now - self.booked, wanted=wanted)
 
     def first_entry(self) -> Entry:
         """What is to be booked before it is sent."""
-        least = self.tariff.per_token * min(self.possible, LEAST)
-        return Entry(**self.entry(0), least=least)
+        return Entry(**self.entry(0), least=self.tariff.per_token * min(self.possible, LEAST))
 
     def last_entry(self, spent: float) -> Entry:
         """What is to be booked when it has ended."""
-        return Entry(window=self.window, spent=spent - self.booked, wanted=0.0, enough=0.0)
+        return Entry(window=self.window, spent=spent - self.booked, wanted=0.0)
 
     def take(self, entry: Entry, booked: Booked) -> None:
         """Note what became of an entry."""
         self.window = booked["window"]
         self.booked += entry["spent"]
         self.held = booked["granted"]
-        self.covers_all = self.held >= entry["wanted"]
-        self.is_last = not self.covers_all and self.held < entry["enough"]
-        self.is_lost = self.is_unchecked = False
+        self.is_last = self.held < entry["wanted"]
+        self.is_lost = False
 
     def lose(self, *, is_open: bool) -> None:
         """Note that the store failed: the attempt goes on without it, or to the end of what is held."""
-        self.is_lost, self.is_unchecked, self.is_last = True, is_open, not is_open
-
-    @property
-    def allowed(self) -> float:
-        """The output tokens at which all that is held is spent."""
-        if self.covers_all or self.is_unchecked or not self.tariff.per_token:
-            return math.inf
-        return (self.booked + self.held - self.tariff.input) / self.tariff.per_token
+        self.is_lost, self.is_last = True, not is_open
 
 
 @dataclass(eq=False, slots=True)
@@ -97,7 +91,7 @@ class Spending:
     possible: int
     """Output tokens that it can have at all."""
     density: float
-    """Output tokens a character."""
+    """Output tokens a character, at most."""
     own: dict[str, Store]
     """Stores of budgets per call, by their keys: they last as long as the call."""
     shares: list[Share] = field(default_factory=list)
@@ -116,19 +110,19 @@ class Spending:
 
     def set_marks(self) -> None:
         """Work out how far the attempt may go with what is held now."""
+        written = self.attempt.written
         mark = stop_at = math.inf
         for share in self.shares:
             allowed = share.allowed / self.density
             if share.is_last:
                 stop_at = min(stop_at, allowed)
             else:
-                written = self.attempt.written
-                mark = min(mark, written + max(allowed - written, 0.0) / 2)
-        self.stop_at = stop_at
-        self.mark = min(mark, stop_at)
+                # half way, so that there is time to hold more
+                mark = min(mark, (written + max(allowed, written)) / 2)
+        self.mark, self.stop_at = min(mark, stop_at), stop_at
 
     def last_share(self) -> Share | None:
-        """The share that allows the least."""
+        """The share that allows the least of those that cannot hold more."""
         return min((share for share in self.shares if share.is_last), key=_allowed, default=None)
 
 
