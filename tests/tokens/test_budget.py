@@ -88,6 +88,21 @@ def test_its_title_says_how_much_in_which_time_and_whose(settings, caller, title
 
 
 @pytest.mark.parametrize(
+    ("dollars", "said"),
+    [
+        (0, "0.00 dollars"),
+        (50, "50.00 dollars"),
+        (49.9991, "49.9991 dollars"),
+        (1234.5, "1,234.50 dollars"),
+        (0.004, "0.004 dollars"),
+        (0.0000125, "0.0000125 dollars"),
+    ],
+)
+def test_amounts_are_written_as_money_and_not_rounded_to_what_they_are_not(dollars, said):
+    assert Budget(dollars=1, per="day").amount(dollars) == said
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"per": "day"},

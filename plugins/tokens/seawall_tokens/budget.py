@@ -14,6 +14,7 @@ EACH: Final = "*"
 _ALWAYS: Final = "always"
 _FORMATS: Final = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
 """Of the names of windows; names of one kind sort as the windows follow each other."""
+_CENT: Final = 0.01
 _PERIODS: Final = {"call": "a call", "caller": "a caller", "total": "in all"}
 
 
@@ -72,7 +73,8 @@ class Budget(BaseModel):
         """An amount in its unit, for people."""
         if self.unit == "tokens":
             return f"{value:,.0f} tokens"
-        return f"{value:,.2f} dollars" if value >= 1 or value == 0 else f"{value:.3g} dollars"
+        whole, _, parts = f"{value:,.{4 if value >= _CENT else 7}f}".rstrip("0").partition(".")
+        return f"{whole}.{parts:0<2} dollars"
 
     def window(self, now: datetime) -> str:
         """The name of the hour, day or month that `now` is in."""

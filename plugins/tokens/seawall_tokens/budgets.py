@@ -1,18 +1,17 @@
 """Budgets: nobody spends past them, in one process or in many.
 
-Before an attempt is sent, its input is booked as spent, by the estimate's upper bound, and some of its output
-is held: all that it can have, if that is no more than 4,096 tokens or a 256th of what is left; else so much.
-To hold all of `max_tokens` would refuse nearly everything while most of a budget is left, since few answers
-are so long. It is refused if less than 256 tokens of output fit. Every attempt is streamed on the wire: only
-of a stream is known what it has cost so far, and only a stream can be stopped.
+Before an attempt is sent, its input is booked as spent, by the estimate's upper bound, and 4,096 tokens of
+its output are held, or all that it can have if that is less. To hold all of `max_tokens` would refuse nearly
+everything while most of a budget is left, since few answers are so long. An attempt is refused if less than
+256 tokens of output fit. Every attempt is streamed on the wire: only of a stream is known what it has cost so
+far, and only a stream can be stopped.
 
-While calls run, a thread books every second what they have written, and holds more in advance. When there is
-no more, a stream goes on to the end of what is held for it and is stopped there; its caller gets the message
-so far. Afterwards, what the API counted takes the place of what was booked.
+While calls run, a thread books every second what they have written, and holds as much again in advance. When
+there is no more, a stream goes on to the end of what is held for it and is stopped there; its caller gets the
+message so far. Afterwards, what the API counted takes the place of what was booked.
 
 So what is spent and held, all processes together, is never more than the limit. It is passed by what an
-attempt spends beyond what was known of it: thinking that is not streamed, characters that are more tokens
-than in answers before, what was on the way when it was stopped: the unstreamed rest of an answer. A killed
+attempt spends unseen: thinking that is not streamed, and what was on the way when it was stopped. A killed
 process is counted by what it had reported, all but its last second, and what it held comes back; a stream
 that writes more than half of what is held before the store has answered goes on until it has.
 """
@@ -76,6 +75,8 @@ class Budgets:
         self._is_open = on_store_error == "open"
         self._clock = clock
         self._density = Density()
+        self.is_loaded = not any(budget.unit == "dollars" for budget in budgets)
+        """Nothing takes long to load any more."""
         self._begin()
 
     def _begin(self) -> None:
@@ -92,8 +93,9 @@ class Budgets:
 
     def load(self) -> None:
         """Load the prices, if they are needed; takes half a second the first time."""
-        if any(budget.unit == "dollars" for budget in self._budgets):
+        if not self.is_loaded:
             self._prices.warm()
+            self.is_loaded = True
 
     # -- before an attempt
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seawall import Amend, Attempt, Call, Offload, Outcome, Reject, Stop, hookimpl
+from seawall import Amend, Attempt, Call, Chunk, Offload, Outcome, Reject, Stop, hookimpl
 from seawall_tokens.budgets import Budgets
 from seawall_tokens.calibration import Calibration, Memory, Source
 from seawall_tokens.callers import current_caller
@@ -70,7 +70,7 @@ class Tokens:
     @hookimpl
     def pre_request(self, call: Call) -> Amend | Reject | Offload | None:
         note: _Note = call.state.setdefault(self, _Note(current_caller()))
-        is_ready = self._estimator.is_ready and self._calibration.is_loaded
+        is_ready = self._estimator.is_ready and self._calibration.is_loaded and self._budgets.is_loaded
         if is_ready and not self._budgets:
             return None
         if not is_ready or call.store.blocks:
@@ -78,7 +78,7 @@ class Tokens:
         return self._begin(call, note.caller)
 
     @hookimpl
-    def on_chunk(self, call: Call) -> Stop | None:
+    def on_chunk(self, call: Call, chunk: Chunk) -> Stop | None:  # noqa: ARG002 - without it each call takes longer
         return self._budgets.check(call)
 
     @hookimpl
