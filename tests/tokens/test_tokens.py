@@ -195,7 +195,7 @@ def test_it_sees_chunks_only_if_there_are_budgets():
 
 def test_under_a_budget_every_call_is_streamed_stopped_where_it_ends_and_settled():
     plugin = with_budget()
-    call = call_of(plugin, begin=False)
+    call = call_of(plugin, begin=False, params={**PARAMS, "max_tokens": 9_000})
     assert plugin.pre_request(call).work() == Amend(stream=True)
     assert plugin.pre_request(call) == Amend(stream=True)
     call.attempts[0].written = 100
