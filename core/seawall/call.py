@@ -64,7 +64,8 @@ class Attempt:
     events: int = 0
     """Events received so far, pings included."""
     written: int = 0
-    """Characters of text, thinking and tool input that it has brought so far; grows while it streams."""
+    """Characters of text, thinking and tool input that it has brought so far, those that were not passed on
+    included; grows while it streams. `on_chunk` finds it without its chunk."""
     seam: SeamDecision | None = None
     """How its text joined what was delivered; `None` where there was nothing to join or it never came."""
     overlap: int = 0

@@ -1,6 +1,6 @@
-"""Token management. So far: estimates of how many tokens a text or a request is.
+"""Token management. So far: estimates of how many tokens a text or a request is, and budgets.
 
-Pacing, budgets and the ledger are not there yet.
+Pacing and the ledger are not there yet.
 """
 
 from seawall_tokens.calibration import InMemory, Learned, Memory

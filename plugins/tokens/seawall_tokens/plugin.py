@@ -1,11 +1,12 @@
-"""The plugin: estimates, refuses what cannot succeed, paces the rest, learns from what the API counted."""
+"""The plugin: estimates, refuses what cannot succeed, paces the rest, and keeps to budgets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from seawall import Amend, Attempt, Call, Offload, Outcome, Reject, Wait, hookimpl
+from seawall import Amend, Attempt, Call, Chunk, Offload, Outcome, Reject, Stop, Wait, hookimpl
 from seawall_tokens import preflight
+from seawall_tokens.budgets import Budgets
 from seawall_tokens.calibration import Calibration, Memory, Source
 from seawall_tokens.callers import Caller, current, current_caller
 from seawall_tokens.contents import Contents
@@ -13,6 +14,7 @@ from seawall_tokens.estimator import Estimate, Estimator
 from seawall_tokens.families import family
 from seawall_tokens.governor import Governor
 from seawall_tokens.kept import Kept
+from seawall_tokens.prices import Prices
 from seawall_tokens.settings import TokensSettings
 from seawall_tokens.vocabulary import CLAUDE_2, Vocabulary
 
@@ -53,6 +55,15 @@ class Tokens:
         self._governor = governor
         if governor is None and self._settings.pace:
             self._governor = Governor(self._settings)
+        self._budgets = Budgets(
+            self._settings.budgets,
+            prices=Prices(self._settings.prices),
+            estimate=self._estimate,
+            on_store_error=self._settings.on_store_error or "closed",
+        )
+        if not self._budgets:
+            # nothing to look for in the chunks: they need not pass here
+            self.on_chunk = None  # type: ignore[assignment,method-assign] # a hook that is no method is none
 
     def estimate_request(self, params: Mapping[str, Any]) -> Estimate:
         """Return the input tokens of a request of the current caller, corrected by what was learned."""
@@ -70,10 +81,14 @@ class Tokens:
     @hookimpl
     def pre_request(self, call: Call) -> Amend | Reject | Wait | Offload | None:
         note: _Note = call.state.setdefault(self, _Note(current()))
-        is_ready = self._estimator.is_ready and self._calibration.is_loaded
+        is_ready = self._estimator.is_ready and self._calibration.is_loaded and self._budgets.is_loaded
         if is_ready and not call.store.blocks:
             return self._begin(call, note)
         return Offload(lambda: self._begin(call, note))
+
+    @hookimpl
+    def on_chunk(self, call: Call, chunk: Chunk) -> Stop | None:  # noqa: ARG002 - without it each call takes longer
+        return self._budgets.check(call)
 
     @hookimpl
     def on_error(self, call: Call) -> Offload | None:
@@ -85,18 +100,29 @@ class Tokens:
 
     def _begin(self, call: Call, note: _Note) -> Amend | Reject | Wait | None:
         """Decide about the current attempt; may block."""
+        self._load(call)
+        if note.estimate is None:
+            note.estimate = self._estimate(call.params, note.caller.name)
+        tokens = note.estimate.tokens
+        amend = preflight.check(call, tokens, clamp=self._settings.clamp)
+        if isinstance(amend, Reject):
+            return amend
+        if self._governor is not None:
+            late = self._governor.admit(call, note.caller, input_tokens=tokens)
+            if late is not None:
+                return late
+        booked = self._budgets.reserve(call, note.caller.name) if self._budgets else None
+        if isinstance(booked, Amend) and amend is not None:
+            return replace(booked, params=amend.params)
+        return booked or amend
+
+    def _load(self, call: Call) -> None:
         self._estimator.load()
+        self._budgets.load()
         if not self._is_kept:
             self._calibration.memory, self._is_kept = Kept(call.store), True
         if not self._calibration.is_loaded:
             self._calibration.load()
-        if note.estimate is None:
-            note.estimate = self._estimate(call.params, note.caller.name)
-        tokens = note.estimate.tokens
-        decision = preflight.check(call, tokens, clamp=self._settings.clamp)
-        if isinstance(decision, Reject) or self._governor is None:
-            return decision
-        return self._governor.admit(call, note.caller, input_tokens=tokens) or decision
 
     def _end(self, call: Call, attempt: Attempt) -> Offload | None:
         """Settle the current attempt, and learn from the first one."""
@@ -108,6 +134,7 @@ class Tokens:
     def _settle(self, call: Call, attempt: Attempt) -> None:
         if self._governor is not None:
             self._governor.settle(call)
+        self._budgets.settle(call)
         if self._learn(call, attempt) and self._calibration.is_due:
             self._calibration.save()
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from seawall_tokens.budget import Different
+from seawall_tokens.prices import ModelPrice
 from seawall_tokens.tool_prompts import ToolPrompt
 
 
@@ -32,6 +34,11 @@ class TokensSettings(BaseModel):
     tool_prompts: Mapping[str, ToolPrompt] = {}
     """Other sizes of the system prompt for tools, for the models whose name begins with a key; the longest
     key counts."""
+    prices: Mapping[str, ModelPrice] = {}
+    """Prices of models by the name they are asked for, in dollars per million tokens: they go before the
+    known ones."""
+    budgets: Different = ()
+    """What may be spent; a call must fit into all that apply to it."""
     pace: bool = True
     """Whether attempts wait until the rate limits leave room for them."""
     limits: Mapping[str, RateLimits] = {}
