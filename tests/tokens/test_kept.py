@@ -6,7 +6,7 @@ from seawall.call import Attempt, Call, Usage
 from seawall.state import MemoryStore, SQLiteStore, Step, StoreError
 from seawall_tokens import Tokens
 from seawall_tokens.calibration import Learned
-from seawall_tokens.kept import KEY, Kept
+from seawall_tokens.kept import Kept
 
 SET = Step("set", lambda _, arguments: (arguments["document"], None))
 
@@ -14,14 +14,20 @@ SET = Step("set", lambda _, arguments: (arguments["document"], None))
 def test_what_is_saved_is_loaded_by_another_process(tmp_path):
     learned = {"a": Learned(3.0, 0.25), "b": Learned(1.0, -0.5)}
     with SQLiteStore(tmp_path / "state.sqlite") as store:
-        Kept(store).save(learned)
+        Kept(store, "host").save(learned)
     with SQLiteStore(tmp_path / "state.sqlite") as store:
-        assert Kept(store).load() == learned
+        assert Kept(store, "host").load() == learned
+
+
+def test_what_one_server_counts_says_nothing_of_another():
+    store = MemoryStore()
+    Kept(store, "127.0.0.1:8000").save({"a": Learned(3.0, 0.25)})
+    assert Kept(store, "api.anthropic.com").load() == {}
 
 
 def test_the_ratios_longest_not_learned_are_dropped():
     store = MemoryStore()
-    kept = Kept(store)
+    kept = Kept(store, "host")
     for number in range(600):
         kept.save({f"{number}": Learned(1.0, 0.1)})
         kept.save({"0": Learned(1.0, 0.1)})
@@ -34,8 +40,8 @@ def test_the_ratios_longest_not_learned_are_dropped():
 @pytest.mark.parametrize("value", [None, 3, "x", [1], [1, "x"], [1, 2, 3], {"a": 1}])
 def test_what_is_no_ratio_is_left_out(value):
     store = MemoryStore()
-    store.step(SET, key=KEY, document={"bad": value, "good": [1.0, 0.5]})
-    assert Kept(store).load() == {"good": Learned(1.0, 0.5)}
+    store.step(SET, key="calibration:host", document={"bad": value, "good": [1.0, 0.5]})
+    assert Kept(store, "host").load() == {"good": Learned(1.0, 0.5)}
 
 
 def test_a_store_that_fails_costs_no_call_and_that_is_said_once(caplog):
@@ -43,7 +49,7 @@ def test_a_store_that_fails_costs_no_call_and_that_is_said_once(caplog):
         def step(self, step, /, *, key, **arguments):
             raise StoreError("file", "full")
 
-    kept = Kept(Failing())
+    kept = Kept(Failing(), "host")
     for _ in range(3):
         assert kept.load() == {}
         kept.save({"a": Learned(1.0, 0.1)})
@@ -61,7 +67,7 @@ def test_a_new_plugin_estimates_as_the_one_before_it_learned():
 
     def run(plugin):
         attempt = Attempt(1, "send", status=200, usage=Usage(input_tokens=round(plain * 1.5)))
-        call = Call("1", params, stream=False, attempts=[attempt], store=store)
+        call = Call("1", params, stream=False, host="host", attempts=[attempt], store=store)
         for decision in (plugin.pre_request(call), plugin.on_error(call)):
             if decision is not None:
                 decision.work()

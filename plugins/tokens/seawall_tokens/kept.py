@@ -9,7 +9,6 @@ from seawall_tokens.calibration import Learned
 
 _log = logging.getLogger("seawall.tokens.kept")
 
-KEY: Final = "calibration"
 _MOST: Final = 512
 """Ratios kept; the ones longest not learned are dropped."""
 
@@ -24,17 +23,23 @@ _KEEP: Final = Step("keep", _keep)
 
 
 class Kept:
-    """A `Memory` in a store. A store that fails costs what was learned, no call; that is said once."""
+    """A `Memory` in a store. A store that fails costs what was learned, no call; that is said once.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Where it is kept.
+        host: Who counted: a simulator counts in its own way.
+    """
+
+    def __init__(self, store: Store, host: str) -> None:
         self._store = store
+        self.key = f"calibration:{host}"
         self.blocks = store.blocks
         self._is_told = False
 
     def load(self) -> Mapping[str, Learned]:
         """Return all that was saved."""
         try:
-            document = self._store.step(READ, key=KEY)
+            document = self._store.step(READ, key=self.key)
         except StoreError as error:
             self._say(error)
             return {}
@@ -45,7 +50,7 @@ class Kept:
         """Keep these, beside those saved before."""
         values = {key: [value.weight, value.log_ratio] for key, value in learned.items()}
         try:
-            self._store.step(_KEEP, key=KEY, learned=values)
+            self._store.step(_KEEP, key=self.key, learned=values)
         except StoreError as error:
             self._say(error)
 

@@ -120,7 +120,7 @@ class Tokens:
         self._estimator.load()
         self._budgets.load()
         if not self._is_kept:
-            self._calibration.memory, self._is_kept = Kept(call.store), True
+            self._calibration.memory, self._is_kept = Kept(call.store, call.host), True
         if not self._calibration.is_loaded:
             self._calibration.load()
 
