@@ -182,6 +182,7 @@ class Running:
 
     @property
     def cost(self) -> float:
+        """Of what can be seen."""
         return self.share.tariff.cost(self.written)
 
 
@@ -206,7 +207,8 @@ class Spenders(RuleBasedStateMachine):
         self._settled = defaultdict(float)
         """What was booked by calls that ended or died."""
         self._over = defaultdict(float)
-        """What attempts spent beyond what was held for them when it was booked."""
+        """What may be spent beyond the limit: the unstreamed rests, and what attempts spent whose lease had
+        ended since nothing was heard of them for long."""
 
     # -- what happens
 
@@ -219,8 +221,9 @@ class Spenders(RuleBasedStateMachine):
         input_tokens=st.integers(1, 20_000),
         per_token=st.sampled_from([1.0, 0.37]),
         possible=st.integers(1, 64_000),
+        unseen=st.sampled_from([0, 3_000]),
     )
-    def reserve(self, input_tokens: int, per_token: float, possible: int):
+    def reserve(self, input_tokens: int, per_token: float, possible: int, unseen: int):
         self._serial += 1
         share = Share(
             self._budget,
@@ -231,6 +234,7 @@ class Spenders(RuleBasedStateMachine):
             window=f"day {int(self._now // 86_400)}",
             tariff=Tariff(float(input_tokens), per_token),
             possible=possible,
+            unseen=min(unseen, possible),
         )
         if self._book([(share, share.first_entry())])[share.owner]["is_refused"]:
             return multiple()
@@ -250,13 +254,19 @@ class Spenders(RuleBasedStateMachine):
         if entries:
             self._book(entries)
 
-    @rule(call=consumes(calls), rest=st.just(0) | st.integers(0, 500), part_of_input=st.floats(0, 1))
-    def settle(self, call: Running, rest: int, part_of_input: float):
-        """The API counts no more input than was estimated, and what was on the way when it was stopped."""
+    @rule(
+        call=consumes(calls),
+        rest=st.just(0) | st.integers(0, 500),
+        part_of_input=st.floats(0, 1),
+        part_of_unseen=st.floats(0, 1),
+    )
+    def settle(self, call: Running, rest: int, part_of_input: float, part_of_unseen: float):
+        """The API counts no more input and unseen output than was held, and a rest beyond that."""
         share = call.share
-        spent = share.tariff.input * part_of_input + share.tariff.per_token * (call.written + rest)
+        output = min(call.written + share.unseen * part_of_unseen, share.possible) + rest
+        spent = share.tariff.input * part_of_input + share.tariff.per_token * output
         self._running.remove(call)
-        self._book([(share, share.last_entry(spent))])
+        self._book([(share, share.last_entry(spent))], rest=share.tariff.per_token * rest)
         self._spent[share.window] += spent
         self._settled[share.window] += spent
 
@@ -267,23 +277,20 @@ class Spenders(RuleBasedStateMachine):
         self._unreported[call.share.window] += max(call.cost - call.share.booked, 0)
         self._settled[call.share.window] += call.share.booked
 
-    def _book(self, entries):
-        before = self._document()
+    def _book(self, entries, *, rest=0.0):
+        leases_before = self._document().get("leases", {})
         booked = self._books.book(
             self._store, self._key, {share.owner: entry for share, entry in entries}, limit=LIMIT
         )
-        kept = self._document()
-        # of what was held until now, what a jump of the clock or a long silence did not end
-        ended = kept["time"]
+        time = self._document()["time"]
         for share, made in entries:
             result = booked[share.owner]
             if result["is_refused"]:
                 continue
-            lease = before.get("leases", {}).get(share.owner)
-            is_alive = lease is not None and lease["expires"] > ended
-            held = lease["amounts"].get(result["window"], 0) if is_alive else 0
+            lease = leases_before.get(share.owner)
+            is_held = lease and lease["expires"] > time and result["window"] in lease["amounts"]
             if "least" not in made:
-                self._over[result["window"]] += max(made["spent"] - held, 0)
+                self._over[result["window"]] += rest if is_held or not share.held else max(made["spent"], 0)
             share.take(made, result)
         return booked
 
@@ -293,7 +300,7 @@ class Spenders(RuleBasedStateMachine):
     # -- what holds
 
     @invariant()
-    def no_more_is_spent_and_held_than_the_limit(self):
+    def no_more_is_spent_and_held_than_the_limit_and_unstreamed_rests(self):
         kept = self._document()
         held = leases.held(kept)
         for window, spent in kept.get("spent", {}).items():

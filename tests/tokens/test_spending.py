@@ -9,9 +9,10 @@ from seawall.state import MemoryStore
 from seawall_tokens.budget import Budget
 from seawall_tokens.spending import AHEAD, LEAST, Share, Spending
 from seawall_tokens.tariff import Tariff
+from seawall_tokens.unseen import DENSITY
 
 
-def share_of(possible=64_000, *, input_tokens=1_000.0, per_token=2.0):
+def share_of(possible=64_000, *, input_tokens=1_000.0, per_token=2.0, unseen=0.0):
     return Share(
         Budget(tokens=1_000_000, per="day"),
         title="'it'",
@@ -21,6 +22,7 @@ def share_of(possible=64_000, *, input_tokens=1_000.0, per_token=2.0):
         window="w",
         tariff=Tariff(input_tokens, per_token),
         possible=possible,
+        unseen=unseen,
     )
 
 
@@ -35,13 +37,12 @@ def begun(granted=None, **share):
     return share
 
 
-def spending_of(*shares, written=0, density=0.5):
+def spending_of(*shares, written=0):
     spending = Spending(
         Attempt(1, "send", written=written),
         expected_input=0,
         most_input=0,
         possible=0,
-        density=density,
         own={},
         shares=list(shares),
     )
@@ -91,6 +92,14 @@ def test_it_may_write_what_is_held():
     assert not begun().is_last
 
 
+def test_what_it_may_have_unseen_is_held_besides_and_it_is_refused_where_that_does_not_fit():
+    entry = share_of(unseen=10_000).first_entry()
+    assert (entry["wanted"], entry["least"]) == (2 * (AHEAD + 10_000), 2 * (LEAST + 10_000))
+    assert share_of(2_000, unseen=10_000).first_entry()["least"] == 2 * 2_000
+    assert begun(unseen=10_000).allowed == AHEAD
+    assert begun(unseen=10_000, granted=2 * 10_256).allowed == LEAST
+
+
 @pytest.mark.parametrize(
     "share", [begun(possible=3_000), begun(possible=0), begun(per_token=0.0)], ids=["all", "none", "free"]
 )
@@ -117,19 +126,19 @@ def test_where_it_was_booked_is_where_it_is_booked_from_then_on():
 
 def test_more_is_held_when_half_of_it_is_written():
     spending = spending_of(begun(), written=1_000)
-    assert spending.mark == (1_000 + AHEAD * 2) / 2
+    assert spending.mark == (1_000 + AHEAD / DENSITY) / 2
     assert spending.stop_at == math.inf
 
 
 def test_it_stops_at_the_end_of_what_is_held_when_there_is_no_more():
     spending = spending_of(begun(granted=600))
-    assert (spending.mark, spending.stop_at) == (600, 600)
+    assert spending.mark == spending.stop_at == 300 / DENSITY
 
 
 def test_the_budget_that_allows_the_least_decides():
     most, least = begun(granted=900), begun(granted=600)
     spending = spending_of(begun(), most, least)
-    assert spending.stop_at == 600
+    assert spending.stop_at == 300 / DENSITY
     assert spending.last_share() is least
     assert spending_of(begun()).last_share() is None
 

@@ -33,12 +33,12 @@ from seawall_tokens import tariff
 from seawall_tokens.booking import Booked, Entry
 from seawall_tokens.books import Books
 from seawall_tokens.budget import Budget
-from seawall_tokens.density import Density
 from seawall_tokens.estimator import Estimate
 from seawall_tokens.prices import Prices, count
 from seawall_tokens.pulse import Pulse
 from seawall_tokens.refusals import exceeded, unchecked, unpriced, used_up
 from seawall_tokens.spending import LEAST, Share, Spending
+from seawall_tokens.unseen import Unseen
 
 _INTERVAL: Final = 1.0
 """Seconds between two bookings of what running calls have written."""
@@ -74,7 +74,7 @@ class Budgets:
         self._estimate = estimate
         self._is_open = on_store_error == "open"
         self._clock = clock
-        self._density = Density()
+        self._unseen = Unseen()
         self.is_loaded = not any(budget.unit == "dollars" for budget in budgets)
         """Nothing takes long to load any more."""
         self._begin()
@@ -136,7 +136,6 @@ class Budgets:
             expected_input=estimate.tokens + sent,
             most_input=estimate.upper_bound + sent,
             possible=possible,
-            density=self._density.of(call.model),
             own=own,
         )
 
@@ -146,7 +145,7 @@ class Budgets:
         Raises:
             RequestRejectedError: There is no price.
         """
-        at = self._now()
+        at, unseen = self._now(), self._unseen.of(call.model)
         shares = []
         for budget in self._budgets:
             if not budget.applies_to(caller):
@@ -174,6 +173,8 @@ class Budgets:
                     window=budget.window(at),
                     tariff=cost,
                     possible=spending.possible,
+                    # it is enough to see this where nobody else spends
+                    unseen=0.0 if budget.per == "call" else min(unseen, spending.possible),
                 )
             )
         return shares
@@ -264,9 +265,9 @@ class Budgets:
         with self._lock:
             self._running.pop(call, None)
         self._close(spending, spent)
-        if attempt.way == "send" and not attempt.usage.is_estimated:
+        if attempt.events and not attempt.usage.is_estimated:
             counted = count(attempt.usage.output_tokens)
-            self._density.learn(call.model, tokens=counted, characters=attempt.written)
+            self._unseen.learn(call.model, tokens=counted, characters=attempt.written)
 
     def _close(self, spending: Spending, spent: Callable[[Share], float]) -> None:
         """End all shares of an attempt."""

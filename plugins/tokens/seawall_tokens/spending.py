@@ -10,11 +10,12 @@ from seawall.state import Store
 from seawall_tokens.booking import Booked, Entry
 from seawall_tokens.budget import Budget
 from seawall_tokens.tariff import Tariff
+from seawall_tokens.unseen import DENSITY
 
 LEAST: Final = 256
 """Output tokens for which an input is worth paying; a continuation asks for no fewer either."""
 AHEAD: Final = 4_096
-"""Output tokens held in advance: what the fastest models write in 20 s."""
+"""Output tokens held in advance, besides those that cannot be seen: what the fastest models write in 20 s."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,6 +31,8 @@ class Share:
     tariff: Tariff
     possible: int
     """Output tokens that the attempt can have at all."""
+    unseen: float = 0.0
+    """Those that it may have beyond what can be seen of them; held besides."""
     booked: float = 0.0
     """What the document counts as spent by this attempt."""
     held: float = 0.0
@@ -46,22 +49,23 @@ class Share:
 
     @property
     def allowed(self) -> float:
-        """The output tokens at which all that is held is spent; infinite if it cannot come to that."""
+        """Visible output tokens at which all that is held is spent; infinite if it cannot come to that."""
         if not self.tariff.per_token or (self.is_lost and not self.is_last):
             return math.inf
         tokens = (self.booked + self.held - self.tariff.input) / self.tariff.per_token
         # sums of floats are not exact
-        return tokens if tokens < self.possible - 0.5 else math.inf
+        return tokens - self.unseen if tokens < self.possible - 0.5 else math.inf
 
     def entry(self, output_tokens: float) -> Entry:
         """What is to be booked when so much output has come."""
         now = max(self.tariff.cost(min(output_tokens, self.possible)), self.booked)
-        wanted = min(max(self.at_most - now, 0.0), self.tariff.per_token * AHEAD)
+        wanted = min(max(self.at_most - now, 0.0), self.tariff.per_token * (AHEAD + self.unseen))
         return Entry(window=self.window, spent=now - self.booked, wanted=wanted)
 
     def first_entry(self) -> Entry:
         """What is to be booked before it is sent."""
-        return Entry(**self.entry(0), least=self.tariff.per_token * min(self.possible, LEAST))
+        least = self.tariff.per_token * min(self.possible, LEAST + self.unseen)
+        return Entry(**self.entry(0), least=least)
 
     def last_entry(self, spent: float) -> Entry:
         """What is to be booked when it has ended."""
@@ -90,8 +94,6 @@ class Spending:
     most_input: int
     possible: int
     """Output tokens that it can have at all."""
-    density: float
-    """Output tokens a character, at most."""
     own: dict[str, Store]
     """Stores of budgets per call, by their keys: they last as long as the call."""
     shares: list[Share] = field(default_factory=list)
@@ -105,15 +107,15 @@ class Spending:
 
     @property
     def output_tokens(self) -> float:
-        """What has been written so far, estimated."""
-        return self.attempt.written * self.density
+        """What has been seen so far, about."""
+        return self.attempt.written * DENSITY
 
     def set_marks(self) -> None:
         """Work out how far the attempt may go with what is held now."""
         written = self.attempt.written
         mark = stop_at = math.inf
         for share in self.shares:
-            allowed = share.allowed / self.density
+            allowed = share.allowed / DENSITY
             if share.is_last:
                 stop_at = min(stop_at, allowed)
             else:
