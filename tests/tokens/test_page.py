@@ -1,4 +1,4 @@
-"""`docs/how-to/budgets.md` runs as it stands."""
+"""The pages about budgets and about many workers run as they stand."""
 
 import re
 import tomllib
@@ -10,11 +10,12 @@ import seawall
 from seawall_testkit import Simulator
 from seawall_tokens import TokensSettings
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "budgets.md").read_text(encoding="utf-8")
+GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+def blocks(language, page="budgets"):
+    text = (GUIDES / f"{page}.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def test_its_settings_are_valid():
@@ -43,3 +44,20 @@ def test_its_examples_run_and_say_what_happened(capsys):
     said = capsys.readouterr().out
     assert "budget 'page' (0.05 dollars in all) is used up" in said
     assert re.search(r"page: 0\.0\d of 0\.05 dollars, until None", said)
+
+
+def test_the_settings_for_many_workers_are_valid():
+    redis, bounds = map(tomllib.loads, blocks("toml", "many-workers"))
+    assert redis["state"].startswith("redis://")
+    settings = TokensSettings.model_validate(bounds["tokens"])
+    assert settings.limits_of("claude-opus-5-5") == {"requests": 500, "input": 1_000_000, "output": 200_000}
+
+
+def test_the_example_for_many_workers_runs(monkeypatch):
+    (example,) = blocks("python", "many-workers")
+    with Simulator() as simulator:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
+        names = {}
+        exec(example, names)
+    assert names["message"].stop_reason == "end_turn"
