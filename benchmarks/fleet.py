@@ -2,7 +2,7 @@
 
     uv run python benchmarks/fleet.py [--seconds 120] [--processes 8] [--stores sqlite redis]
 
-A simulator enforces limits of which the processes together want several times as much, each with `TASKS` tasks
+A simulator enforces limits of which the processes together want several times as much, each with 12 tasks
 that never stop asking. After a warm-up it is counted: input tokens served over what the limit allows (it is
 the one that binds), 429s per 1,000 requests served, input tokens uploaded for nothing. The exit code is 1
 when a bar is missed: 99 %, less than 1, less than 1 %.
