@@ -2,18 +2,19 @@
 
 Before an attempt is sent, its input is booked as spent, by the estimate's upper bound, and 4,096 tokens of
 its output are held, or all that it can have if that is less. To hold all of `max_tokens` would refuse nearly
-everything while most of a budget is left, since few answers are so long. An attempt is refused if less than
-256 tokens of output fit. Every attempt is streamed on the wire: only of a stream is known what it has cost so
-far, and only a stream can be stopped.
+everything while most of a budget is left, since few answers are so long. Held besides is what answers of the
+model lately had unseen, such as thinking that is not streamed. An attempt is refused if less than that and 256
+tokens fit. Every attempt is streamed on the wire: only of a stream is known what it has cost so far, and only
+a stream can be stopped.
 
 While calls run, a thread books every second what they have written, and holds as much again in advance. When
 there is no more, a stream goes on to the end of what is held for it and is stopped there; its caller gets the
 message so far. Afterwards, what the API counted takes the place of what was booked.
 
 So what is spent and held, all processes together, is never more than the limit. It is passed by what an
-attempt spends unseen: thinking that is not streamed, and what was on the way when it was stopped. A killed
-process is counted by what it had reported, all but its last second, and what it held comes back; a stream
-that writes more than half of what is held before the store has answered goes on until it has.
+answer has unseen beyond those before it, and by what was on the way when it was stopped. A killed process is
+counted by what it had reported, all but its last second, and what it held comes back; a stream that writes
+more than half of what is held before the store has answered goes on until it has.
 """
 
 import math
