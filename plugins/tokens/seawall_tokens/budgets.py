@@ -3,9 +3,9 @@
 Before an attempt is sent, its input is booked as spent, by the estimate's upper bound, and 4,096 tokens of
 its output are held, or all that it can have if that is less. To hold all of `max_tokens` would refuse nearly
 everything while most of a budget is left, since few answers are so long. Held besides is what answers of the
-model lately had unseen, such as thinking that is not streamed. An attempt is refused if less than that and 256
-tokens fit. Every attempt is streamed on the wire: only of a stream is known what it has cost so far, and only
-a stream can be stopped.
+model lately had unseen, such as thinking that is not streamed. An attempt is refused if less than that and
+256 tokens fit. Every attempt is streamed on the wire: only of a stream is known what it has cost so far, and
+only a stream can be stopped.
 
 While calls run, a thread books every second what they have written, and holds as much again in advance. When
 there is no more, a stream goes on to the end of what is held for it and is stopped there; its caller gets the
