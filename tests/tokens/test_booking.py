@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from seawall.state import READ, MemoryStore, Store, leases
+from seawall.state import READ, Store, leases
 from seawall_testkit.stores import check_step, new_key, without_lua
 from seawall_tokens.booking import BOOK, LASTS, WINDOWS
 from seawall_tokens.books import Books
@@ -329,20 +329,23 @@ class Spenders(RuleBasedStateMachine):
             assert booked == pytest.approx(self._settled[window] + running, abs=1e-6)
 
 
+def played(stores, *, examples, steps):
+    how = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+    run_state_machine_as_test(lambda: Spenders(stores), settings=how)
+
+
 def test_a_budget_is_never_passed_and_the_stores_agree(memory, sqlite, redis):
     stores = {"memory": memory, "SQLite": sqlite, "Redis": redis, "Redis without Lua": redis}
-    run_state_machine_as_test(
-        lambda: Spenders(stores),
-        settings=settings(
-            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    played(stores, examples=40, steps=30)
 
 
-def test_a_budget_is_never_passed_in_memory():
-    run_state_machine_as_test(
-        lambda: Spenders({"memory": MemoryStore()}),
-        settings=settings(
-            max_examples=400, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+def test_a_budget_is_never_passed_in_memory(memory):
+    played({"memory": memory}, examples=300, steps=50)

@@ -1,7 +1,9 @@
 """Budgets over real sockets: nothing is sent that does not fit, and what is stopped is kept."""
 
 import asyncio
+import itertools
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import anthropic
@@ -123,6 +125,28 @@ def test_a_continuation_goes_on_with_what_is_left_of_the_budget_and_is_stopped_t
         assert second.output_tokens > 200
         assert cost(simulator) <= 0.08
     assert REPORT.startswith(stopped.value.partial_message.content[0].text)
+
+
+def test_answers_that_cost_more_than_can_be_seen_do_not_take_eight_calls_at_once_past_a_budget():
+    # 0.55 tokens a character, of which 0.36 are expected: the rest might as well be thinking
+    enabled = [*plugins(), tokens(own(1.2, "total"))]
+    with Simulator(answer="x\n" * 6_000, tokens_per_second=5_000) as simulator:
+        call(simulator, "sync", "create", enabled)
+
+        def work(number):
+            for turn in itertools.count():
+                messages = [{"role": "user", "content": f"{number} {turn}"}]
+                try:
+                    call(simulator, "sync", "create", enabled, messages=messages)
+                except seawall.BudgetExceededError:
+                    return
+                except seawall.StreamStoppedError:
+                    pass
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        assert simulator.wait_until(lambda: not simulator.active_responses)
+        assert 0.8 < cost(simulator) <= 1.2
 
 
 def test_a_budget_of_a_caller_is_used_up_by_no_other():

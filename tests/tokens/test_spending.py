@@ -1,6 +1,7 @@
 """How far an attempt may go with what is held for it."""
 
 import math
+from datetime import UTC, datetime
 
 import pytest
 
@@ -40,6 +41,7 @@ def begun(granted=None, **share):
 def spending_of(*shares, written=0):
     spending = Spending(
         Attempt(1, "send", written=written),
+        at=datetime(2026, 11, 25, tzinfo=UTC),
         expected_input=0,
         most_input=0,
         possible=0,

@@ -2,18 +2,19 @@
 
 Before an attempt is sent, its input is booked as spent, by the estimate's upper bound, and 4,096 tokens of
 its output are held, or all that it can have if that is less. To hold all of `max_tokens` would refuse nearly
-everything while most of a budget is left, since few answers are so long. An attempt is refused if less than
-256 tokens of output fit. Every attempt is streamed on the wire: only of a stream is known what it has cost so
-far, and only a stream can be stopped.
+everything while most of a budget is left, since few answers are so long. Held besides is what answers of the
+model lately had unseen, such as thinking that is not streamed. An attempt is refused if less than that and
+256 tokens fit. Every attempt is streamed on the wire: only of a stream is known what it has cost so far, and
+only a stream can be stopped.
 
 While calls run, a thread books every second what they have written, and holds as much again in advance. When
 there is no more, a stream goes on to the end of what is held for it and is stopped there; its caller gets the
 message so far. Afterwards, what the API counted takes the place of what was booked.
 
 So what is spent and held, all processes together, is never more than the limit. It is passed by what an
-attempt spends unseen: thinking that is not streamed, and what was on the way when it was stopped. A killed
-process is counted by what it had reported, all but its last second, and what it held comes back; a stream
-that writes more than half of what is held before the store has answered goes on until it has.
+answer has unseen beyond those before it, and by what was on the way when it was stopped. A killed process is
+counted by what it had reported, all but its last second, and what it held comes back; a stream that writes
+more than half of what is held before the store has answered goes on until it has.
 """
 
 import math
@@ -24,20 +25,20 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from http import HTTPStatus
+from functools import cache
 from typing import Any, Final, Literal
 
 from seawall import Amend, BudgetExceededError, Call, Reject, RequestRejectedError, Stop
 from seawall.state import MemoryStore, Store, StoreError, owners
-from seawall_tokens import tariff
 from seawall_tokens.booking import Booked, Entry
 from seawall_tokens.books import Books
-from seawall_tokens.budget import Budget
+from seawall_tokens.budget import Budget, Unit
 from seawall_tokens.estimator import Estimate
 from seawall_tokens.prices import Prices, count
 from seawall_tokens.pulse import Pulse
 from seawall_tokens.refusals import exceeded, unchecked, unpriced, used_up
 from seawall_tokens.spending import LEAST, Share, Spending
+from seawall_tokens.tariff import Tariff, spent, tariff
 from seawall_tokens.unseen import Unseen
 
 _INTERVAL: Final = 1.0
@@ -74,7 +75,6 @@ class Budgets:
         self._estimate = estimate
         self._is_open = on_store_error == "open"
         self._clock = clock
-        self._unseen = Unseen()
         self.is_loaded = not any(budget.unit == "dollars" for budget in budgets)
         """Nothing takes long to load any more."""
         self._begin()
@@ -82,7 +82,7 @@ class Budgets:
     def _begin(self) -> None:
         """Have nothing running, as after a fork."""
         self._pid = os.getpid()
-        self._books = Books(self._clock)
+        self._books, self._unseen = Books(self._clock), Unseen()
         self._lock = threading.Lock()
         self._running: weakref.WeakKeyDictionary[Call, Spending] = weakref.WeakKeyDictionary()
         self._pulse = Pulse(self.renew, self._is_running, interval=_INTERVAL, name="seawall-budgets")
@@ -133,6 +133,7 @@ class Budgets:
         possible = max(call.max_tokens - sent, LEAST if sent else 0)
         return Spending(
             attempt,
+            at=datetime.fromtimestamp(self._clock(), UTC),
             expected_input=estimate.tokens + sent,
             most_input=estimate.upper_bound + sent,
             possible=possible,
@@ -145,20 +146,24 @@ class Budgets:
         Raises:
             RequestRejectedError: There is no price.
         """
-        at, unseen = self._now(), self._unseen.of(call.model)
-        shares = []
-        for budget in self._budgets:
-            if not budget.applies_to(caller):
-                continue
-            cost = tariff.tariff(
-                budget.unit,
+        unseen = min(self._unseen.of(call.model), spending.possible)
+
+        @cache
+        def cost(unit: Unit) -> Tariff | None:
+            return tariff(
+                unit,
                 call.params,
                 input_tokens=spending.most_input,
                 output_tokens=spending.possible,
                 prices=self._prices,
-                at=at,
+                at=spending.at,
             )
-            if cost is None:
+
+        shares = []
+        for budget in self._budgets:
+            if not budget.applies_to(caller):
+                continue
+            if (known := cost(budget.unit)) is None:
                 raise unpriced(budget.title(caller), call.model)
             key = budget.key(caller)
             if budget.per == "call":
@@ -170,11 +175,11 @@ class Budgets:
                     key=key,
                     store=spending.own.get(key, call.store),
                     owner=owners.new_owner(),
-                    window=budget.window(at),
-                    tariff=cost,
+                    window=budget.window(spending.at),
+                    tariff=known,
                     possible=spending.possible,
                     # it is enough to see this where nobody else spends
-                    unseen=0.0 if budget.per == "call" else min(unseen, spending.possible),
+                    unseen=0.0 if budget.per == "call" else unseen,
                 )
             )
         return shares
@@ -253,29 +258,30 @@ class Budgets:
         spending: Spending | None = call.state.get(self)
         if spending is None or not spending.shares:
             return
-        attempt, at = spending.attempt, self._now()
-        usage = _usage(spending)
+        attempt, usage = spending.attempt, spending.usage()
 
-        def spent(share: Share) -> float:
-            known = tariff.spent(
-                share.budget.unit, call.params, usage, prices=self._prices, at=at, served=attempt.model
-            )
-            return share.tariff.cost(usage["output_tokens"]) if known is None else known
+        @cache
+        def known(unit: Unit) -> float | None:
+            return spent(unit, call.params, usage, prices=self._prices, at=spending.at, served=attempt.model)
+
+        def cost(share: Share) -> float:
+            told = known(share.budget.unit)
+            return share.tariff.cost(usage["output_tokens"]) if told is None else told
 
         with self._lock:
             self._running.pop(call, None)
-        self._close(spending, spent)
+        self._close(spending, cost)
         if attempt.events and not attempt.usage.is_estimated:
             counted = count(attempt.usage.output_tokens)
             self._unseen.learn(call.model, tokens=counted, characters=attempt.written)
 
-    def _close(self, spending: Spending, spent: Callable[[Share], float]) -> None:
-        """End all shares of an attempt."""
+    def _close(self, spending: Spending, cost: Callable[[Share], float]) -> None:
+        """End all shares of an attempt, which cost so much."""
         with spending.lock:
             shares, spending.shares = spending.shares, []
             spending.mark = spending.stop_at = math.inf
         for share in shares:
-            entry = share.last_entry(spent(share))
+            entry = share.last_entry(cost(share))
             try:
                 self._book(share.store, share.key, share.budget, {share.owner: entry})
             except StoreError:
@@ -285,18 +291,3 @@ class Budgets:
         self, store: Store, key: str, budget: Budget, entries: Mapping[str, Entry]
     ) -> dict[str, Booked]:
         return self._books.book(store, key, entries, limit=budget.limit)
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
-
-
-def _usage(spending: Spending) -> dict[str, int]:
-    """Return the counts of an attempt as far as they can be counts; estimates where an answer told none."""
-    attempt = spending.attempt
-    usage = {name: count(value) for name, value in attempt.usage.counts().items()}
-    output = usage.pop("output_tokens")
-    if attempt.status == HTTPStatus.OK:
-        if not any(usage.values()):
-            usage["input_tokens"] = spending.expected_input
-        output = output or math.ceil(spending.output_tokens)
-    return {**usage, "output_tokens": output}

@@ -1,14 +1,17 @@
-"""What a running attempt may still write before it has spent what is held for it. Arithmetic only."""
+"""What a running attempt has spent, and what it may still write until what is held is spent. Arithmetic."""
 
 import math
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 
 from seawall import Attempt
 from seawall.state import Store
 from seawall_tokens.booking import Booked, Entry
 from seawall_tokens.budget import Budget
+from seawall_tokens.prices import count
 from seawall_tokens.tariff import Tariff
 from seawall_tokens.unseen import DENSITY
 
@@ -89,6 +92,8 @@ class Spending:
     """What all budgets have to do with one attempt."""
 
     attempt: Attempt
+    at: datetime
+    """When it was to be sent."""
     expected_input: int
     """Tokens, for an answer that does not tell."""
     most_input: int
@@ -109,6 +114,16 @@ class Spending:
     def output_tokens(self) -> float:
         """What has been seen so far, about."""
         return self.attempt.written * DENSITY
+
+    def usage(self) -> dict[str, int]:
+        """What the API counted, as far as it can be counts; estimates where an answer told none."""
+        usage = {name: count(value) for name, value in self.attempt.usage.counts().items()}
+        output = usage.pop("output_tokens")
+        if self.attempt.status == HTTPStatus.OK:
+            if not any(usage.values()):
+                usage["input_tokens"] = self.expected_input
+            output = output or math.ceil(self.output_tokens)
+        return {**usage, "output_tokens": output}
 
     def set_marks(self) -> None:
         """Work out how far the attempt may go with what is held now."""
