@@ -203,3 +203,13 @@ def test_in_an_outage_every_message_request_fails_and_the_rest_goes_on(connect):
         assert client.models.list().data
         sim.end_outage()
         assert client.messages.create(**REQUEST).content
+
+
+def test_an_outage_of_one_model_leaves_the_others_as_they_are(connect):
+    with Simulator() as sim:
+        client = connect(sim)
+        sim.begin_outage(model=REQUEST["model"])
+        with pytest.raises(anthropic.OverloadedError):
+            client.messages.create(**REQUEST)
+        assert client.messages.create(**{**REQUEST, "model": "claude-haiku-5-5"}).content
+        assert [received.status for received in sim.requests] == [529, 200]

@@ -234,9 +234,15 @@ class Simulator:
         """Accepts connections again, on the same port."""
         self._in_loop(self._server.listen())
 
-    def begin_outage(self, status: int = 529, *, seconds: float = 0.0) -> None:
-        """Answers every message request with an error, after some seconds, until `end_outage`."""
-        self._in_loop(self._set_outage(Outage(status, seconds)))
+    def begin_outage(self, status: int = 529, *, seconds: float = 0.0, model: str | None = None) -> None:
+        """Answers message requests with an error, after some seconds, until `end_outage`.
+
+        Args:
+            status: Of the error.
+            seconds: Until it is answered.
+            model: Whose requests fail; by default all do.
+        """
+        self._in_loop(self._set_outage(Outage(status, seconds, model)))
 
     def end_outage(self) -> None:
         """Answers as usual again."""
