@@ -85,7 +85,7 @@ class Call:
 
     id: str
     params: Mapping[str, Any]
-    """The request body as the caller gave it; never changed in place."""
+    """The request body as the caller gave it, but for the model after a `Redirect`; never changed in place."""
     stream: bool
     """Whether the caller asked for a stream."""
     beta: bool = False
@@ -125,12 +125,12 @@ class Call:
 
     @property
     def model(self) -> str:
-        """The model asked for; empty when the caller named none."""
+        """The model that is asked; empty when the caller named none."""
         return str(self.params.get("model", ""))
 
     @property
     def model_class(self) -> str:
-        """The models that share a rate limit with the one asked for."""
+        """The models that share a rate limit with the one that is asked."""
         return model_class(self.model)
 
     @property

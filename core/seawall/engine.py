@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from seawall import wire_errors
 from seawall.call import Attempt, Call, Outcome, Usage, Way
 from seawall.course import Course
-from seawall.decisions import Amend, GiveUp, Offload, Retry, Wait
+from seawall.decisions import Amend, GiveUp, Offload, Redirect, Retry, Wait
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -111,13 +111,22 @@ class Engine:
 
     def _plan(self) -> Generator[Step, Any, Plan]:
         while True:
-            plan = combine_requests((yield from self._ask("pre_request")))
+            plan = combine_requests((yield from self._ask("pre_request", until=(Redirect, Wait))))
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
-            if plan.answer is not None or plan.wait is None:
+            if plan.answer is not None or plan.again is None:
                 return plan
-            self._check_deadline(plan.wait.seconds, f"the wait ({plan.wait.reason})")
-            yield from self._wait(plan.wait)
+            wait = self._redirect(plan.again) if isinstance(plan.again, Redirect) else plan.again
+            self._check_deadline(wait.seconds, f"the wait ({wait.reason})")
+            yield from self._wait(wait)
+
+    def _redirect(self, redirect: Redirect) -> Wait:
+        """Ask another model from now on; returns how it is told."""
+        call, before = self._call, self._call.model
+        call.params = {**call.params, "model": redirect.model}
+        call.estimate = partial(self._hooks.estimate, model=call.model)
+        self._course.redirect()
+        return Wait(0.0, f"{call.model} is asked instead of {before}: {redirect.reason}")
 
     def _wait(self, wait: Wait) -> Generator[Step, Any, None]:
         """Wait; told once for each reason of an attempt, however often the hooks ask for more of it."""
@@ -249,8 +258,7 @@ class Engine:
             *(self._call.id, failed, self._course.way, delay, why),
         )
         wire_errors.let_go(failure)
-        if delay:
-            yield from self._ask("on_wait", Wait(delay, reason))
+        yield from self._ask("on_wait", Wait(delay, reason))
         yield Sleep(delay)
 
     def _estimate_output(self) -> None:
@@ -259,12 +267,16 @@ class Engine:
 
     # -- hooks and the end
 
-    def _ask(self, name: str, *args: object) -> Generator[Step, Any, list[tuple[str, Any]]]:
-        """Ask every implementation of a hook; returns pairs of plugin name and decision."""
+    def _ask(
+        self, name: str, *args: object, until: tuple[type, ...] = ()
+    ) -> Generator[Step, Any, list[tuple[str, Any]]]:
+        """Ask the implementations of a hook, up to a decision of `until`; returns them with their plugins."""
         decisions = []
         for hook in self._hooks.implementations(name):
             decision = yield from self._ask_one(hook, name, *args)
             decisions.append((hook.plugin, decision))
+            if isinstance(decision, until):
+                break
         return decisions
 
     def _ask_one(self, hook: Implementation, name: str, *args: object) -> Generator[Step, Any, Any]:
