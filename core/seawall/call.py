@@ -85,7 +85,7 @@ class Call:
 
     id: str
     params: Mapping[str, Any]
-    """The request body as the caller gave it, but for the model after a `Redirect`; never changed in place."""
+    """The request body as the caller gave it, after a `Redirect` with that model; never changed in place."""
     stream: bool
     """Whether the caller asked for a stream."""
     beta: bool = False

@@ -16,8 +16,9 @@ import seawall
 from backoff.virtual import FINE, REQUEST, Sent, World, answered
 from seawall.call import Attempt, Call
 from seawall.state import READ, MemoryStore, StoreError
-from seawall_backoff.breaker import POLL, REFRESH, Breaker
+from seawall_backoff.breaker import Breaker
 from seawall_backoff.circuit import FIRST_PAUSE, LAST_PAUSE, PROBE
+from seawall_backoff.circuits import POLL, REFRESH
 from seawall_backoff.errors import CircuitOpenError
 from seawall_backoff.memory import Memory
 from seawall_backoff.slow_start import ABOVE

@@ -1,7 +1,7 @@
 """A process that calls again and again: `python worker.py BASE_URL THREADS`.
 
-The state they share is that of the `SEAWALL_*` variables. It ends when its standard input does, and tells what
-became of each call: a line `ok` or the name of an error on standard output.
+The state they share is that of the `SEAWALL_*` variables. It ends when its standard input does, and tells
+what became of each call: a line `ok` or the name of an error on standard output.
 """
 
 import os

@@ -652,7 +652,12 @@ def test_a_redirected_call_asks_another_model_and_every_hook_sees_it():
 
 def test_a_redirected_call_ends_at_its_deadline():
     left = iter([9.0, 0.0])
-    call = seawall.Call(id="1", params={"model": "m", "max_tokens": 9, "messages": []}, stream=False, remaining=lambda: next(left, 0.0))
+    call = seawall.Call(
+        id="1",
+        params={"model": "m", "max_tokens": 9, "messages": []},
+        stream=False,
+        remaining=lambda: next(left, 0.0),
+    )
     plugin = Recorder(pre_request=[seawall.Redirect("a", "r"), seawall.Redirect("b", "r")])
     with pytest.raises(seawall.DeadlineExceededError):
         drive(Engine(call, Hooks.of(manager_of({"first": plugin}))).run(), [])

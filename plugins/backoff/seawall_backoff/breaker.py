@@ -1,31 +1,24 @@
 """The circuit breaker: holds calls to an API that is down; one at a time finds out whether it still is.
 
-What is shared is one small document for each host and model class (`circuit`); this is what one process knows
-of them. A healthy circuit costs no access to the store but one in `REFRESH` seconds: until the process looks
-again, or fails itself, it does not know of a circuit that others opened, and sends for so long.
+What is shared is one small document for each host and model class (`circuit`), of which `circuits` is what
+this process knows.
 """
 
-import logging
+import math
 import random
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
-from seawall import Amend, Call, Reject, Wait
+from seawall import Amend, Call, Redirect, Reject, Wait
 from seawall.models import model_class
-from seawall.state import MemoryStore, Step, Store, StoreError, call_after_fork, owners, reach
-from seawall_backoff.circuit import ASK, CLOSED, FAIL, RELEASE, SUCCEED, View
+from seawall.state import call_after_fork, owners, reach
+from seawall_backoff.circuit import ASK, FAIL, RELEASE, SUCCEED
+from seawall_backoff.circuits import POLL, Circuit, Circuits, dead, see
 from seawall_backoff.errors import CircuitOpenError
 from seawall_backoff.memory import Memory, Passage
-from seawall_backoff.slow_start import Throughput, pace
+from seawall_backoff.slow_start import pace
 
-_log = logging.getLogger("seawall.backoff")
-
-REFRESH: Final = 5.0
-"""Seconds until a process looks again at a healthy circuit."""
-POLL: Final = 1.0
-"""Seconds until a process looks again at a circuit whose probe is on its way, or that is recovering."""
 _SPREAD: Final = 0.1
 """Seconds over which the calls of a process that are held ask again."""
 _LATER: Final = 0.1
@@ -38,30 +31,6 @@ _SOON: Final = 0.001
 Mode = Literal["hold", "fail"]
 
 
-@dataclass(eq=False)
-class Circuit:
-    """What this process knows of a circuit."""
-
-    store: Store
-    key: str
-    name: str
-    view: View = field(default_factory=lambda: CLOSED)
-    read: float | None = None
-    """When it was looked at; `None` before the first time."""
-    ask: float = 0.0
-    """When somebody shall look again."""
-    throughput: Throughput = field(default_factory=Throughput)
-    known: float = 0.0
-    """Attempts a second that were accepted before it opened."""
-    next_turn: float = 0.0
-    failed: float = 0.0
-    """When a failure was seen last."""
-
-    def age(self, now: float) -> float:
-        """Seconds since it opened or closed."""
-        return self.view["age"] + now - (now if self.read is None else self.read)
-
-
 class Breaker:
     """Decides whether attempts may be sent. Threads may share it.
 
@@ -69,6 +38,8 @@ class Breaker:
         mode: What becomes of calls while a circuit is open.
         max_elapsed: Seconds for which a call is held at most, with the failures before.
         max_attempts: As the log tells it.
+        fallbacks: Models to ask instead of one that is down.
+        fallback_after: Seconds for which it has been.
         clock: Seconds that never go back.
         wall_clock: That of all who share the store.
         rng: Spreads the calls that are held.
@@ -80,6 +51,8 @@ class Breaker:
         mode: Mode,
         max_elapsed: float,
         max_attempts: int,
+        fallbacks: Sequence[str] = (),
+        fallback_after: float = 0.0,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         rng: random.Random,
@@ -87,19 +60,18 @@ class Breaker:
         self._mode = mode
         self._max_elapsed = max_elapsed
         self._max_attempts = max_attempts
+        self._fallbacks = fallbacks
+        self._fallback_after = fallback_after
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng
-        self._own = MemoryStore()
-        """Takes the place of a store that fails."""
-        self._is_told = False
         self.after_fork()
         call_after_fork(self)
 
     def after_fork(self) -> None:
         """Begin anew: what was on its way is the parent's."""
         self._lock = threading.Lock()
-        self._circuits: dict[tuple[int, str], Circuit] = {}
+        self._circuits = Circuits(self._wall_clock)
 
     # -- before an attempt
 
@@ -108,7 +80,7 @@ class Breaker:
         with self._lock:
             passage = self._passage(call, memory)
             circuit, now = passage.circuit, self._clock()
-            if passage.sent is None and (circuit.read is None or now >= circuit.ask):
+            if not passage.probe and (circuit.read is None or now >= circuit.ask):
                 circuit.ask = now + POLL
             else:
                 return self._decide(call, memory, passage, now)
@@ -117,36 +89,40 @@ class Breaker:
     def _look(self, call: Call, memory: Memory, passage: Passage) -> Any:
         """Look at the circuit, which may make the attempt its probe."""
         circuit, owner = passage.circuit, owners.new_owner()
-        view = self._step(circuit, ASK, owner=owner, dead=self._dead(circuit))
+        view = self._circuits.step(circuit, ASK, owner=owner, dead=dead(circuit))
         with self._lock:
             now = self._clock()
-            self._see(circuit, view, now)
+            see(circuit, view, now)
             if view["is_probe"]:
                 passage.probe, passage.sent = owner, now
             return self._decide(call, memory, passage, now)
 
     def _decide(
         self, call: Call, memory: Memory, passage: Passage, now: float
-    ) -> Amend | Wait | Reject | None:
+    ) -> Amend | Redirect | Wait | Reject | None:
         """Return what keeps the attempt from being sent; the lock is held."""
         circuit = passage.circuit
-        if passage.sent is not None:
+        if passage.probe:
             # a stream tells with its headers, an answer that is none only at its end
-            return Amend(stream=True) if passage.probe else None
+            return Amend(stream=True)
         match circuit.view["state"]:
             case "open":
-                passage.turn = None
+                # it may have been let through before, and then been made to wait by another plugin
+                passage.turn = passage.sent = None
                 return self._held(call, memory, passage, now)
-            case "recovering":
+            case "recovering" if passage.sent is None:
                 wait = self._turn(passage, now) - now
                 if wait > _SOON:
                     return Wait(wait, f"{circuit.name} is back; calls come at the rate of before the outage")
         passage.sent = now
         return None
 
-    def _held(self, call: Call, memory: Memory, passage: Passage, now: float) -> Wait | Reject:
-        """Return how long an attempt is held by an open circuit."""
+    def _held(self, call: Call, memory: Memory, passage: Passage, now: float) -> Redirect | Wait | Reject:
+        """Return how long an attempt is held by an open circuit, or who is asked instead."""
         circuit, view = passage.circuit, passage.circuit.view
+        until_other = self._until_other(call, memory, circuit, now)
+        if until_other <= 0 and (other := self._other(call, memory, circuit, now)):
+            return Redirect(other, f"{circuit.name} is down ({view['cause']})")
         if self._mode == "fail":
             return Reject(
                 _last_error(call) or CircuitOpenError(circuit.name, view["cause"], _advice(circuit, now))
@@ -166,7 +142,24 @@ class Breaker:
                 f"{circuit.name} is down ({view['cause']}), attempt {call.failures} of {self._max_attempts}"
             )
             passage.reason = f"{what}, probe in {until_asked:.1f} s"
-        return Wait(min(until_asked + later, left), passage.reason)
+        until = until_asked + later
+        return Wait(min(until, until_other if until_other > 0 else until, left), passage.reason)
+
+    def _until_other(self, call: Call, memory: Memory, circuit: Circuit, now: float) -> float:
+        """Return the seconds until another model may be asked; infinite if none may."""
+        if not self._fallbacks or any(attempt.written for attempt in call.attempts):
+            # a message that has begun is ended by the model that began it
+            return math.inf
+        # a fallback that is down is no reason to wait
+        return self._fallback_after - circuit.age(now) if call.model == memory.model else 0.0
+
+    def _other(self, call: Call, memory: Memory, circuit: Circuit, now: float) -> str | None:
+        """Return the first model that is not down as far as is known, or that somebody shall look at."""
+        for model in (memory.model, *self._fallbacks):
+            other = self._circuits.of(call.store, call.host, model_class(model))
+            if other is not circuit and (other.view["state"] != "open" or now >= other.ask):
+                return model
+        return None
 
     def _turn(self, passage: Passage, now: float) -> float:
         """Return when the turn of an attempt is after an outage."""
@@ -201,10 +194,10 @@ class Breaker:
             circuit.view = {**circuit.view, "failures": 0}
 
         def tell() -> None:
-            view = self._step(circuit, SUCCEED, probe=probe)
+            view = self._circuits.step(circuit, SUCCEED, probe=probe)
             passage.ended = view["failures"]
             with self._lock:
-                self._see(circuit, {**view, "failures": 0}, self._clock())
+                see(circuit, {**view, "failures": 0}, self._clock())
 
         return tell
 
@@ -220,11 +213,11 @@ class Breaker:
         part = self._rng.uniform(_SHORTEST, 1)
 
         def tell() -> None:
-            view = self._step(
+            view = self._circuits.step(
                 passage.circuit, FAIL, probe=probe, before=before, cause=cause, asked=asked, part=part
             )
             with self._lock:
-                self._see(passage.circuit, view, self._clock())
+                see(passage.circuit, view, self._clock())
 
         return tell
 
@@ -236,9 +229,9 @@ class Breaker:
         probe, passage.probe = passage.probe, ""
 
         def tell() -> None:
-            view = self._step(passage.circuit, RELEASE, probe=probe)
+            view = self._circuits.step(passage.circuit, RELEASE, probe=probe)
             with self._lock:
-                self._see(passage.circuit, view, self._clock())
+                see(passage.circuit, view, self._clock())
 
         return tell
 
@@ -249,69 +242,16 @@ class Breaker:
     # -- the circuits
 
     def _passage(self, call: Call, memory: Memory) -> Passage:
+        memory.model = memory.model or call.model
         attempt, passage = call.attempts[-1], memory.passage
-        if passage is None or passage.attempt is not attempt:
-            passage = memory.passage = Passage(self._circuit(call), attempt)
+        circuit = self._circuits.of(call.store, call.host, call.model_class)
+        if passage is None or (passage.attempt, passage.circuit) != (attempt, circuit):
+            passage = memory.passage = Passage(circuit, attempt)
         return passage
 
     def _current(self, call: Call, memory: Memory) -> Passage | None:
         passage = memory.passage
         return passage if passage is not None and passage.attempt is call.attempts[-1] else None
-
-    def _circuit(self, call: Call) -> Circuit:
-        name = f"{call.host} / {model_class(call.model)}"
-        key = (id(call.store), name)
-        circuit = self._circuits.get(key)
-        if circuit is None or circuit.store is not call.store:
-            circuit = self._circuits[key] = Circuit(call.store, f"backoff:circuit:{name}", name)
-        return circuit
-
-    @staticmethod
-    def _dead(circuit: Circuit) -> list[str]:
-        """Return the owner of a probe that has surely died, if one has."""
-        owner = circuit.view["probe"]
-        return [owner] if owner and owners.is_surely_dead(owner) else []
-
-    def _step(self, circuit: Circuit, step: Step[View], **arguments: Any) -> View:
-        arguments["now"] = self._wall_clock()
-        try:
-            return circuit.store.step(step, key=circuit.key, **arguments)
-        except StoreError as error:
-            if not self._is_told:
-                self._is_told = True
-                _log.warning("%s; this process keeps its circuits to itself meanwhile", error)
-            return self._own.step(step, key=circuit.key, **arguments)
-
-    def _see(self, circuit: Circuit, view: View, now: float) -> None:
-        """Take in how a circuit is now; the lock is held."""
-        before, circuit.view, circuit.read = circuit.view, view, now
-        if view["failures"] > before["failures"]:
-            circuit.failed = now
-        match view["state"]:
-            case "closed":
-                circuit.ask = now + REFRESH
-            case "recovering":
-                circuit.ask = now + POLL
-            case "open":
-                circuit.ask = now + (POLL if view["probe"] else view["wait"])
-        if (before["state"], before["pause"]) == (view["state"], view["pause"]):
-            return
-        if view["state"] == "open" and before["state"] == "closed":
-            circuit.known = circuit.throughput.rate(now)
-        _tell(circuit, before, view)
-
-
-def _tell(circuit: Circuit, before: View, view: View) -> None:
-    """Say in the log what became of a circuit."""
-    if view["state"] == "open" and before["state"] == "open":
-        _log.info("%s is still down (%s): next probe in %.1f s", circuit.name, view["cause"], view["wait"])
-    elif view["state"] == "open":
-        _log.warning(
-            "%s is down (%s): calls are held, one at a time probes, the first in %.1f s",
-            *(circuit.name, view["cause"], view["wait"]),
-        )
-    elif before["state"] == "open":
-        _log.warning("%s is back: calls come at %.1f a second at first", circuit.name, pace(circuit.known, 0))
 
 
 def _last_error(call: Call) -> Exception | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from seawall_backoff.history import History
 
 if TYPE_CHECKING:
     from seawall import Attempt
-    from seawall_backoff.breaker import Circuit
+    from seawall_backoff.circuits import Circuit
 
 
 @dataclass(slots=True)
@@ -39,3 +41,8 @@ class Memory:
     delay: float | None = None
     """The last delay of its own making in that row."""
     passage: Passage | None = None
+    model: str = ""
+    """The model that the caller asked for."""
+    is_checked: bool = False
+    """No fallback refuses its parameters."""
+    history: History = field(default_factory=History)

@@ -2,7 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from seawall_backoff.delays import Jitter
 
@@ -27,3 +35,18 @@ class BackoffSettings(BaseModel):
     """Longest delay it waits at the server's request; asked for more, it gives up at once."""
     mode: Literal["hold", "fail", "off"] = "hold"
     """While an API is down, calls wait until it is back, fail at once, or know nothing of each other."""
+    fallbacks: tuple[str, ...] = ()
+    """Models that are asked, the first that is not down, when the one that was asked for is; by default none
+    is."""
+    fallback_after: NonNegativeFloat = 30.0
+    """Seconds that a model is down before another one is asked."""
+
+    @field_validator("fallbacks")
+    @classmethod
+    def _check_fallbacks(cls, fallbacks: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for model in fallbacks:
+            if not model.strip() or fallbacks.count(model) > 1:
+                raise ValueError(f"{model!r} is no name of a model, or is there twice")
+        if fallbacks and info.data.get("mode") == "off":
+            raise ValueError('mode = "off" does not notice that a model is down; take "hold" or "fail"')
+        return fallbacks
