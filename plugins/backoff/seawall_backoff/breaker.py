@@ -17,7 +17,6 @@ from seawall_backoff.circuit import ASK, FAIL, RELEASE, SUCCEED
 from seawall_backoff.circuits import POLL, Circuit, Circuits, dead, see
 from seawall_backoff.errors import CircuitOpenError
 from seawall_backoff.memory import Memory, Passage
-from seawall_backoff.slow_start import pace
 
 _SPREAD: Final = 0.1
 """Seconds over which the calls of a process that are held ask again."""
@@ -111,7 +110,9 @@ class Breaker:
                 passage.turn = passage.sent = None
                 return self._held(call, memory, passage, now)
             case "recovering" if passage.sent is None:
-                wait = self._turn(passage, now) - now
+                if passage.turn is None:
+                    passage.turn = circuit.next_in_turn(now, circuit.age(now))
+                wait = passage.turn - now
                 if wait > _SOON:
                     return Wait(wait, f"{circuit.name} is back; calls come at the rate of before the outage")
         passage.sent = now
@@ -120,10 +121,11 @@ class Breaker:
     def _held(self, call: Call, memory: Memory, passage: Passage, now: float) -> Redirect | Wait | Reject:
         """Return how long an attempt is held by an open circuit, or who is asked instead."""
         circuit, view = passage.circuit, passage.circuit.view
-        until_other = self._until_other(call, memory, circuit, now)
+        until_other = self._until_other(call, memory, passage, now)
         if until_other <= 0 and (other := self._other(call, memory, circuit, now)):
             return Redirect(other, f"{circuit.name} is down ({view['cause']})")
-        if self._mode == "fail":
+        waits_for_other = passage.leaves is not None and until_other > 0
+        if self._mode == "fail" and not waits_for_other:
             return Reject(
                 _last_error(call) or CircuitOpenError(circuit.name, view["cause"], _advice(circuit, now))
             )
@@ -145,13 +147,20 @@ class Breaker:
         until = until_asked + later
         return Wait(min(until, until_other if until_other > 0 else until, left), passage.reason)
 
-    def _until_other(self, call: Call, memory: Memory, circuit: Circuit, now: float) -> float:
+    def _until_other(self, call: Call, memory: Memory, passage: Passage, now: float) -> float:
         """Return the seconds until another model may be asked; infinite if none may."""
         if not self._fallbacks or any(attempt.written for attempt in call.attempts):
             # a message that has begun is ended by the model that began it
             return math.inf
-        # a fallback that is down is no reason to wait
-        return self._fallback_after - circuit.age(now) if call.model == memory.model else 0.0
+        if call.model != memory.model:
+            # a fallback that is down is no reason to wait
+            return 0.0
+        late = passage.circuit.age(now) - self._fallback_after
+        if late < 0:
+            return -late
+        if passage.leaves is None:
+            passage.leaves = passage.circuit.next_in_turn(now, late)
+        return passage.leaves - now
 
     def _other(self, call: Call, memory: Memory, circuit: Circuit, now: float) -> str | None:
         """Return the first model that is not down as far as is known, or that somebody shall look at."""
@@ -160,15 +169,6 @@ class Breaker:
             if other is not circuit and (other.view["state"] != "open" or now >= other.ask):
                 return model
         return None
-
-    def _turn(self, passage: Passage, now: float) -> float:
-        """Return when the turn of an attempt is after an outage."""
-        circuit = passage.circuit
-        if passage.turn is None:
-            passage.turn = max(now, circuit.next_turn)
-            age = circuit.age(now) + passage.turn - now
-            circuit.next_turn = passage.turn + 1 / pace(circuit.known, age)
-        return passage.turn
 
     # -- after an attempt
 

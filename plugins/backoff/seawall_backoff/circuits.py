@@ -44,6 +44,17 @@ class Circuit:
         """Seconds since it opened or closed."""
         return self.view["age"] + now - (now if self.read is None else self.read)
 
+    def next_in_turn(self, now: float, age: float) -> float:
+        """Return the moment at which one more attempt may go.
+
+        Args:
+            now: This moment.
+            age: Seconds since attempts began to go again.
+        """
+        turn = max(now, self.next_turn)
+        self.next_turn = turn + 1 / pace(self.known, age + turn - now)
+        return turn
+
 
 class Circuits:
     """All circuits of a process. Not locked.

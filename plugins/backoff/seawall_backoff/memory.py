@@ -28,6 +28,8 @@ class Passage:
     """The failures in a row that ended when it was accepted."""
     turn: float | None = None
     """When its turn is, after an outage."""
+    leaves: float | None = None
+    """When its turn is to ask another model."""
     reason: str = ""
     """Why it is held."""
 
