@@ -75,6 +75,43 @@ def test_while_it_is_open_one_call_at_a_time_is_sent_and_after_growing_pauses(ma
         assert 0.7 * longest <= found <= longest + 1.2
 
 
+class Slow:
+    """A plugin that is asked after backoff, and makes each attempt wait."""
+
+    name = "slow"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.waited: set[int] = set()
+
+    @seawall.hookimpl
+    def pre_request(self, call: Call) -> seawall.Wait | None:
+        attempt = id(call.attempts[-1])
+        if attempt in self.waited:
+            return None
+        self.waited.add(attempt)
+        return seawall.Wait(self.seconds, "a rate limit")
+
+
+def test_what_waits_for_another_plugin_is_held_when_it_opens_meanwhile(make_world: Any) -> None:
+    world = make_world(api=Outage(60.0))
+    waiting = [world.start(also=[Slow(10.0)]) for _ in range(20)]
+    for _ in range(5):
+        world.start(1.0)
+    world.run(50.0)
+    assert len(world.sent) <= 5 + 5 + 6
+    world.run()
+    assert [ended["error"] for ended in waiting] == [None] * 20
+
+
+def test_a_probe_may_wait_for_another_plugin(make_world: Any) -> None:
+    world = make_world(api=Outage(30.0))
+    ended = [world.start(also=[Slow(3.0)]) for _ in range(20)]
+    world.run()
+    assert [end["error"] for end in ended] == [None] * 20
+    assert max(end["at"] for end in ended) - 1_000_000.0 <= 90.0
+
+
 def test_the_probe_is_streamed_so_that_it_tells_early(make_world: Any) -> None:
     world = make_world(api=Outage(10.0))
     world.call()

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import seawall
 from backoff.virtual import FINE, Sent, answered
 from seawall import RequestRejectedError
+from seawall.state import READ
 from seawall_backoff import Backoff, BackoffSettings
 from seawall_testkit import Simulator
 
@@ -153,6 +154,33 @@ def test_over_sockets_another_model_serves_streamed_or_not(*, is_async: bool) ->
             message, _ = asked(simulator, is_async=is_async, stream=stream)
             assert message.model == SONNET
             assert [received.body["model"] for received in simulator.requests].count(SONNET) == 1
+
+
+def test_the_rate_limits_of_the_model_that_is_asked_are_those_that_count() -> None:
+    seen: list[Any] = []
+
+    class Books:
+        @seawall.hookimpl
+        def post_response(self, call: Any) -> None:
+            served = call.store.step(READ, key=f"organizations:{call.host}").get(call.account, call.account)
+            keys = [f"rate:{call.host}:{served}:{model}" for model in ("opus-5.5", "sonnet-5.5")]
+            seen.extend(call.store.step(READ, key=key) for key in keys)
+
+    settings = {
+        "state": "memory",
+        "backoff": {"base": 0.001, "fallbacks": [SONNET], "fallback_after": 0.0},
+        "tokens": {"limits": {"claude": {"requests": 1_000, "output_tokens": 100_000}}},
+    }
+    with Simulator() as simulator:
+        simulator.begin_outage(529, model=OPUS)
+        with anthropic.Anthropic(base_url=simulator.base_url, api_key="test") as bare:
+            client = seawall.protect(bare, settings=settings, plugins=[Books(), "backoff", "tokens"])
+            client.messages.create(model=OPUS, max_tokens=50, messages=[{"role": "user", "content": "Hi."}])
+    asked = [received.body["model"] for received in simulator.requests]
+    # what failed and what served, each in the books of its own; nothing is held any more
+    assert asked.count(SONNET) == 1
+    assert all(document["levels"] for document in seen)
+    assert not any("leases" in document for document in seen)
 
 
 class Witness:
