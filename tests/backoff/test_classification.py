@@ -32,7 +32,7 @@ from seawall_testkit import Fault, Simulator
 REQUEST = httpx2.Request("POST", "https://api.anthropic.com/v1/messages")
 RESPONSE = httpx2.Response(200, headers={"content-type": "text/html"}, request=REQUEST)
 NOW, AFTER, HOLD, NEVER = Verdict.NOW, Verdict.AFTER, Verdict.HOLD, Verdict.NEVER
-README = Path(__file__).parents[2] / "plugins" / "backoff" / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "retries.md"
 RECORDINGS = Path(os.environ.get("SEAWALL_RECORDINGS") or Path(__file__).parents[3] / "shared" / "data")
 
 
@@ -292,7 +292,7 @@ def test_the_readme_has_the_table() -> None:
         ]
         cells += [{True: "yes", False: "no", None: None}[row.has_output], f"**{row.verdict.value}**"]
         lines.append(f"| {' | '.join(cell or '' for cell in cells)} |")
-    assert "\n".join(lines) in README.read_text(encoding="utf-8"), "\n".join(lines)
+    assert "\n".join(lines) in PAGE.read_text(encoding="utf-8"), "\n".join(lines)
 
 
 def _statuses(status: range | frozenset[int] | None) -> str:
