@@ -192,7 +192,14 @@ def test_a_tool_prompt_is_set_by_the_settings():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"unknown": 1}, {"tool_prompts": {"m": {"auto": -1, "forced": 0}}}, {"tool_prompts": {"m": {}}}]
+    "wrong",
+    [
+        {"unknown": 1},
+        {"tool_prompts": {"m": {"auto": -1, "forced": 0}}},
+        {"tool_prompts": {"m": {}}},
+        {"prices": {"m": {"input": -1, "output": 1}}},
+        {"prices": {"m": {"input": 1}}},
+    ],
 )
 def test_settings_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ValidationError):

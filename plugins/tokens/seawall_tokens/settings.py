@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from seawall_tokens.prices import ModelPrice
 from seawall_tokens.tool_prompts import ToolPrompt
 
 
@@ -15,3 +16,6 @@ class TokensSettings(BaseModel):
     tool_prompts: Mapping[str, ToolPrompt] = {}
     """Other sizes of the system prompt for tools, for the models whose name begins with a key; the longest
     key counts."""
+    prices: Mapping[str, ModelPrice] = {}
+    """Prices of models by the name they are asked for, in dollars per million tokens: they go before the known
+    ones."""
