@@ -1,4 +1,4 @@
-from . import clock as clock, leases as leases, owners as owners
+from . import clock as clock, forks as forks, leases as leases, owners as owners
 from .documents import READ as READ, Document as Document, Step as Step
 from .errors import (
     StepError as StepError,
@@ -8,4 +8,5 @@ from .errors import (
 from .memory import MemoryStore as MemoryStore
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore
+from .sqlite_file import SQLiteFile as SQLiteFile
 from .store import Store as Store, open_store as open_store
