@@ -1,7 +1,9 @@
 """What all tests share, and the table of `docs/reference/continuation.md`, which a test run writes."""
 
+import os
 import signal
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +22,18 @@ BEGIN, END = "<!-- written by the test run: begin -->\n", "<!-- end -->\n"
 _cells: dict[tuple[str, str, str, str], str] = {}
 """What became of a call, by block, fault, sync or async, and surface."""
 _rewritten: list[Path] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_tests() -> Iterator[None]:
+    """Keep what calls share out of the state of the user who runs the tests."""
+    with tempfile.TemporaryDirectory(prefix="seawall-tests-", ignore_cleanup_errors=True) as folder:
+        # the second is for tests that want no variable of ours
+        places = {"SEAWALL_STATE_DIR": folder, "XDG_STATE_HOME": folder}
+        os.environ |= places
+        yield
+        for name in places:
+            del os.environ[name]
 
 
 @pytest.fixture

@@ -66,6 +66,8 @@ class Assembly:
         self.complete = False
         self.has_stopped = False
         """`message_stop` was seen."""
+        self.written = 0
+        """Characters that deltas brought."""
         self._parts: defaultdict[str, Text] = defaultdict(Text)
         """What the deltas brought for each field of the open block."""
 
@@ -117,7 +119,9 @@ class Assembly:
         kind = delta.get("type")
         if kind in _GROWS:
             key, field = _GROWS[kind]
-            self._parts[field].append(delta[key])
+            piece = delta[key]
+            self._parts[field].append(piece)
+            self.written += len(piece)
         elif kind == "citations_delta":
             self.open["citations"] = [*(self.open.get("citations") or ()), delta["citation"]]
         elif kind in _SETS:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal, Self
 
 from seawall.frames import Event
+from seawall.state import MemoryStore, Store
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
@@ -56,9 +57,13 @@ class Attempt:
     request_id: str | None = None
     model: str | None = None
     """The model that served, as the answer names it."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The headers of the answer, whose names may be asked for in any case; empty when none came."""
     usage: Usage = field(default_factory=Usage)
     events: int = 0
     """Events received so far, pings included."""
+    written: int = 0
+    """Characters of text, thinking and tool input that it has brought so far; grows while it streams."""
     seam: SeamDecision | None = None
     """How its text joined what was delivered; `None` where there was nothing to join or it never came."""
     overlap: int = 0
@@ -82,6 +87,12 @@ class Call:
     stream: bool
     """Whether the caller asked for a stream."""
     beta: bool = False
+    host: str = ""
+    """Whom it goes to: host and port."""
+    account: str = ""
+    """A digest of whose limits it uses: address and credentials. No key can be read out of it."""
+    store: Store = field(default_factory=MemoryStore, repr=False)
+    """What calls share; `seawall.state.reach` is how a hook comes to it."""
     timeout: float | None = None
     """Seconds without a byte the caller itself allows; `None` when it set no limit."""
     attempts: list[Attempt] = field(default_factory=list)

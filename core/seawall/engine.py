@@ -196,7 +196,8 @@ class Engine:
 
     def _note(self, accepted: Accepted) -> None:
         attempt = self._call.attempts[-1]
-        attempt.status, attempt.request_id = accepted.status, accepted.request_id
+        attempt.status, attempt.headers = accepted.status, accepted.headers
+        attempt.request_id = accepted.headers.get("request-id")
 
     # -- after an attempt failed
 
@@ -211,6 +212,7 @@ class Engine:
         attempt = self._call.attempts[-1]
         attempt.error = failure
         attempt.status = getattr(failure, "status_code", attempt.status)
+        attempt.headers = getattr(getattr(failure, "response", None), "headers", attempt.headers)
         attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
         decision = combine_errors((yield from self._ask("on_error", failure)))
         self._check_deadline(0.0, "another attempt", failure)

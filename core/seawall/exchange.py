@@ -171,13 +171,13 @@ class Exchange:
         """What the engine hears about the current response; an error status must have been read."""
         response = self.response
         if response is None:
-            return Accepted(response=None, status=200, request_id=None, body=b"", is_foreign=True)
+            return Accepted(response=None, status=200, body=b"", is_foreign=True)
         if not response.is_success:
             return wire_errors.status_error(response)
         body = None if send.stream else response.content
         # a caller of the raw `client.post` may expect anything at all
         is_foreign = self._api is None and not send.stream
-        return Accepted(response, response.status_code, response.headers.get("request-id"), body, is_foreign)
+        return Accepted(response, response.status_code, body, response.headers, is_foreign)
 
     @property
     def http_request(self) -> httpx2.Request:

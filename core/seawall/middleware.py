@@ -1,5 +1,6 @@
 """The seam to the SDK: `protect` and the middleware it installs."""
 
+import hashlib
 import logging
 import uuid
 from collections import defaultdict
@@ -17,7 +18,8 @@ from seawall.engine import Engine
 from seawall.exchange import Exchange, is_beta, is_message_request
 from seawall.hooks import Hooks
 from seawall.passage import apassed, passed
-from seawall.registry import load
+from seawall.registry import configured_store, load
+from seawall.state import MemoryStore, Store
 from seawall.sync_driver import SyncBody, SyncDriver
 
 _log = logging.getLogger("seawall.middleware")
@@ -40,6 +42,17 @@ _LONG_TIMEOUT = httpx2.Timeout(600, connect=5, pool=600.5)
 that does not stream with a `ValueError` before any middleware sees it (P2)."""
 
 
+_CREDENTIALS = (
+    "api_key",
+    "auth_token",
+    "aws_access_key",
+    "aws_profile",
+    "aws_region",
+    "project_id",
+    "region",
+)
+"""What tells accounts of one address apart, as the SDK's clients name it."""
+
 _learned: defaultdict[tuple[str, str], set[Way]] = defaultdict(set)
 """Ways of going on that a model at an address refuses; the process learns it once."""
 
@@ -53,12 +66,15 @@ class Protection(Middleware):
         client: _Client,
         timeout: float | None = None,
         retries: int = 0,
+        store: Store | None = None,
     ) -> None:
         self.retries = retries
         """The SDK's, for requests that create no message."""
         self._hooks = hooks
         self._client = client
         self._timeout = timeout
+        self._store = store or MemoryStore()
+        self._account = account_of(client)
 
     def handle(self, request: APIRequest, call_next: CallNext) -> Any:
         """Run one call of a sync client."""
@@ -97,6 +113,9 @@ class Protection(Middleware):
             params=body,
             stream=request.stream,
             beta=is_beta(request),
+            host=httpx2.URL(str(self._client.base_url)).netloc.decode(),
+            account=self._account,
+            store=self._store,
             timeout=self._timeout
             if isinstance(request.timeout, NotGiven)
             else _read_timeout(request.timeout),
@@ -128,20 +147,28 @@ def protect(
         raise TypeError(
             f"protect() takes a client of the anthropic SDK from 2.12 on, not {type(client).__name__}"
         )
-    hooks = load(settings, plugins)
+    hooks, store = load(settings, plugins), configured_store(settings)
     others: list[Any] = [
         middleware for middleware in client.middleware if not isinstance(middleware, Protection)
     ]
     is_default = client.timeout in (anthropic.DEFAULT_TIMEOUT, _LONG_TIMEOUT)
     given = (known.retries for known in client.middleware if isinstance(known, Protection))
     retries = next(given, client.max_retries)
-    protection = Protection(hooks, client, None if is_default else _read_timeout(client.timeout), retries)
+    timeout = None if is_default else _read_timeout(client.timeout)
+    protection = Protection(hooks, client, timeout, retries, store)
     protected = client.with_options(
         middleware=[protection, *others],
         max_retries=0,  # P6: one owner of retries
         timeout=_LONG_TIMEOUT if is_default else client.timeout,
     )
     return cast("AnyClient", protected)  # each returns its own type; of a union mypy knows only the union
+
+
+def account_of(client: _Client) -> str:
+    """Return a digest of whose limits a client uses."""
+    said = [getattr(client, name, None) for name in _CREDENTIALS]
+    known = [value if isinstance(value, str) else "" for value in (str(client.base_url), *said)]
+    return hashlib.sha256("\0".join(known).encode()).hexdigest()[:16]
 
 
 def _read_timeout(timeout: float | httpx2.Timeout | None) -> float | None:

@@ -48,6 +48,7 @@ class Reception:
         self._is_counted = False
         """The API has told what the attempt cost."""
         self._usage: dict[str, Any] = {}
+        self._written_before = so_far.written
         self._spoken_before = len(so_far.spoken())
         self._rejoined = Text()
         """What a further attempt generated, also what was cut away at the seam."""
@@ -72,6 +73,7 @@ class Reception:
             if self.is_over:
                 break
         self._attempt.events = self._events
+        self._attempt.written = self._so_far.written - self._written_before
         return self._deliver()
 
     def end(self, error: Exception | None) -> bytes:

@@ -15,6 +15,7 @@ from seawall import hookspecs
 from seawall.errors import ConfigError
 from seawall.hooks import Hooks
 from seawall.settings import Configuration, NoSettings, hint
+from seawall.state import Store, shared_store
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -100,7 +101,7 @@ def enabled(there: Mapping[str, Installed], arguments: Mapping[str, Any] | None 
         ConfigError: A name is that of no installed plugin, or is there twice.
     """
     configuration = Configuration({}, arguments)
-    names = configuration.plugins()
+    names = configuration.core().plugins
     if names is None:
         return [name for name in STANDARD if name in there]
     _check_entries(names, there, configuration.place(("plugins",)))
@@ -114,6 +115,21 @@ def load(arguments: Mapping[str, Any] | None = None, plugins: Sequence[str | obj
         ConfigError: A setting or a plugin is wrong.
     """
     return Hooks.of(manager_of(instances(arguments, plugins)))
+
+
+def configured_store(arguments: Mapping[str, Any] | None = None) -> Store:
+    """Return the store that is configured; the same one for the same settings in one process.
+
+    Raises:
+        ConfigError: There is no such store, or the package it needs is missing.
+        StoreError: Another process keeps the file of the store locked.
+    """
+    configuration = Configuration({}, arguments)
+    core = configuration.core()
+    try:
+        return shared_store(core.state, core.state_dir)
+    except ConfigError as error:
+        raise ConfigError(f"{configuration.place(('state',))}: {error}") from error
 
 
 def instances(

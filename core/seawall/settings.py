@@ -18,8 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from seawall.errors import ConfigError
 
 _PREFIX: Final = "SEAWALL_"
-_TOP: Final[Mapping[str, Any]] = {"plugins": list[str]}
-"""Settings that belong to no plugin: the names of the plugins that run, in their order."""
 _EXPECTED: Final = {"model_type": "a table", "dict_type": "a table", "list_type": "a list"}
 """What pydantic's words for a wrong type are in the words of a configuration file."""
 _AS_JSON: Final = {"a table": '{"key": 1}', "a list": '["a", "b"]'}
@@ -31,6 +29,22 @@ class NoSettings(BaseModel):
     """The table of a plugin without settings: empty."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CoreSettings(BaseModel):
+    """Settings that belong to no plugin."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plugins: list[str] | None = None
+    """The names of the plugins that run, in their order; `None`: the standard ones."""
+    state: str = "sqlite"
+    """Where the state is that calls share: as of `seawall.state.open_store`."""
+    state_dir: Path | None = None
+    """The folder for what is kept on this machine; `None`: where the system keeps state of a user."""
+
+
+_TOP: Final[Mapping[str, Any]] = {name: field.annotation for name, field in CoreSettings.model_fields.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +86,16 @@ class Configuration:
         for source in self._sources:
             self.tables = _deep_update(self.tables, source.tables)
 
-    def plugins(self) -> list[str] | None:
-        """Return the names of the enabled plugins; `None` when nothing says."""
-        if self.tables.get("plugins") is None:
-            return None
-        root = create_model("Root", **_TOP)
-        names: list[str] = getattr(self._validated(root, {"plugins": self.tables["plugins"]}, ()), "plugins")  # noqa: B009
-        return names
+    def core(self) -> CoreSettings:
+        """Return the settings that belong to no plugin.
+
+        Raises:
+            ConfigError: Names the place, the key and the value.
+        """
+        said = {name: value for name in _TOP if (value := self.tables.get(name)) is not None}
+        core = self._validated(CoreSettings, said, ())
+        assert isinstance(core, CoreSettings)  # noqa: S101 - for the type checker
+        return core
 
     def table(self, name: str, model: type[BaseModel]) -> BaseModel:
         """Return the table `name` as an instance of `model`.
@@ -90,7 +107,7 @@ class Configuration:
 
     def check_names(self, valid: Iterable[str]) -> None:
         """Raise the `ConfigError` for a top-level key or a variable that is none of `valid`."""
-        valid = {"plugins", *valid}
+        valid = {*_TOP, *valid}
         for key in self.tables:
             if key not in valid:
                 raise self._unknown((key,), valid)

@@ -6,7 +6,7 @@ back: the error that reading the body raised, or `None`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from seawall.reception import Reception
@@ -56,9 +56,9 @@ class Accepted:
     response: Any
     """The `httpx2.Response`; the engine hands it on to `wire_errors` and looks no further."""
     status: int
-    request_id: str | None
     body: bytes | None
     """The whole body; `None` when it is a stream that is yet to be read."""
+    headers: Mapping[str, str] = field(default_factory=dict)
     is_foreign: bool = False
     """Another middleware answered with a value of its own; there is nothing to check in it."""
 

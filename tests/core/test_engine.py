@@ -91,7 +91,7 @@ def drive(steps, answers):
 
 
 def streamed(body=None):
-    return Accepted(RESPONSE, 200, "req_1", body)
+    return Accepted(RESPONSE, 200, body, {"request-id": "req_1"})
 
 
 def received(steps):

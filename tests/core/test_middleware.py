@@ -10,9 +10,12 @@ import pytest
 from anthropic.types import Message
 
 import seawall
+import seawall.state
 from calls import MESSAGES, MODEL, SURFACES, Witness, call, plugins
 from seawall.frames import events_of, frame_of
-from seawall_testkit import Fault, Simulator
+from seawall.registry import configured_store
+from seawall.state import READ, Step
+from seawall_testkit import Fault, Limits, Simulator
 
 LARGE = {"model": MODEL, "max_tokens": 64_000, "messages": MESSAGES}
 HAIKU = {"model": "claude-haiku-4-5"}
@@ -355,3 +358,69 @@ def test_an_error_in_the_place_of_a_message_is_an_error(witness):
         client = seawall.protect(bare, plugins=[witness])
         with pytest.raises(anthropic.OverloadedError):
             client.messages.create(model=MODEL, max_tokens=100, messages=MESSAGES)
+
+
+class Onlooker:
+    """Keeps what a call tells of where it goes, and how much had been written at each event."""
+
+    def __init__(self):
+        self.call = None
+        self.written = []
+
+    @seawall.hookimpl
+    def pre_request(self, call):
+        self.call = call
+
+    @seawall.hookimpl
+    def on_chunk(self, call):
+        self.written.append(call.attempts[-1].written)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_call_tells_where_it_goes_and_what_the_server_said_about_itself(mode):
+    onlooker = Onlooker()
+    with Simulator(faults=[Fault("status", status=429, retry_after="0")], limits=Limits(rpm=50)) as simulator:
+        got = call(simulator, mode, "create", [*plugins(), onlooker])
+    assert f"http://{onlooker.call.host}" == simulator.base_url
+    failed, served = onlooker.call.attempts
+    assert (failed.status, failed.headers["Retry-After"]) == (429, failed.headers["retry-after"])
+    assert served.headers["anthropic-ratelimit-requests-limit"] == "50"
+    assert served.written == len(got.text)
+
+
+def test_what_an_attempt_has_written_grows_while_it_streams():
+    onlooker = Onlooker()
+    with Simulator(faults=[Fault("reset", event=60)], answer_tokens=500) as simulator:
+        got = call(simulator, "sync", "stream=True", [*plugins(), onlooker])
+    broken, last = onlooker.call.attempts
+    assert onlooker.written[0] == 0
+    assert 0 < onlooker.written[-1] <= last.written
+    assert broken.written + last.written == len(got.text)
+
+
+def test_an_account_is_told_apart_by_address_and_key_and_does_not_tell_the_key():
+    accounts = set()
+    with Simulator() as one, Simulator() as other:
+        for simulator, key in ((one, "test"), (one, "test"), (one, "another"), (other, "test")):
+            onlooker = Onlooker()
+            with anthropic.Anthropic(base_url=simulator.base_url, api_key=key) as client:
+                seawall.protect(client, plugins=[onlooker]).messages.create(**{**LARGE, "max_tokens": 16})
+            accounts.add(onlooker.call.account)
+    assert len(accounts) == 3
+    assert not any("test" in account or "another" in account for account in accounts)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_hooks_reach_the_store_of_the_configuration(mode):
+    class Counting:
+        @seawall.hookimpl
+        def post_response(self, call):
+            return seawall.state.reach(call.store, lambda: call.store.step(COUNT, key=f"counting {mode}"))
+
+    with Simulator() as simulator:
+        for _ in range(2):
+            call(simulator, mode, "create", [Counting()], max_tokens=16)
+    assert configured_store().step(READ, key=f"counting {mode}") == {"n": 2}
+
+
+COUNT = Step("count", lambda document, _: ({"n": document.get("n", 0) + 1}, None))

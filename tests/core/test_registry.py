@@ -13,7 +13,17 @@ import pytest
 import seawall
 from seawall import ConfigError, GiveUp, Retry, hookimpl
 from seawall.call import Attempt, Call
-from seawall.registry import STANDARD, enabled, installed, instances, load, manager_of, name_of
+from seawall.registry import (
+    STANDARD,
+    configured_store,
+    enabled,
+    installed,
+    instances,
+    load,
+    manager_of,
+    name_of,
+)
+from seawall.state import READ, MemoryStore, SQLiteStore, Step
 from seawall_backoff import Backoff
 from seawall_streaming import Streaming
 
@@ -484,3 +494,46 @@ def test_the_settings_of_the_plugins_shipped_refuse_unknown_keys() -> None:
     for plugin in installed().values():
         model = getattr(plugin.load(), "Settings", None)
         assert model is None or model.model_config["extra"] == "forbid", plugin.name
+
+
+# -- the shared store
+
+SET = Step("set", lambda _, arguments: (arguments["value"], None))
+
+
+def test_the_store_is_a_file_of_this_machine_unless_something_else_is_configured(here: Path) -> None:
+    store = configured_store({"state_dir": str(here / "state")})
+    assert isinstance(store, SQLiteStore)
+    assert store.path == here / "state" / "state.sqlite"
+    assert isinstance(configured_store({"state": "memory"}), MemoryStore)
+
+
+def test_the_same_settings_give_the_same_store(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAWALL_STATE", "memory")
+    configured_store().step(SET, key="a key of this test", value={"n": 1})
+    assert configured_store({"state": "memory"}).step(READ, key="a key of this test") == {"n": 1}
+    assert configured_store({"state": "sqlite", "state_dir": str(here)}) is not configured_store()
+
+
+@pytest.mark.parametrize("value", ["postgres", "", "redis:/x", "SQLITE"])
+def test_a_store_that_does_not_exist_is_an_error_that_names_its_source(value: str, here: Path) -> None:
+    (here / "seawall.toml").write_text(f'state = "{value}"')
+    with pytest.raises(ConfigError) as caught:
+        configured_store()
+    assert str(caught.value) == (
+        f"{here / 'seawall.toml'}: state = {value!r}: "
+        '"memory", "sqlite" or "redis://host:port/number" is expected'
+    )
+
+
+def test_a_password_in_the_address_of_a_store_is_not_told(here: Path) -> None:
+    (here / "seawall.toml").write_text('state = "redis://:hunter2@host:port/0"')
+    with pytest.raises(ConfigError) as caught:
+        configured_store()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("state", 3), ("state_dir", [1])])
+def test_a_setting_of_the_store_has_its_type(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"settings given to protect\\(\\): {key} = "):
+        configured_store({key: value})

@@ -68,7 +68,7 @@ def guard(arguments: dict[str, Any] | None = None) -> GuardSettings:
 
 def test_without_any_source_the_defaults_hold_and_nothing_names_plugins() -> None:
     assert backoff() == BackoffSettings().model_dump()
-    assert Configuration(MODELS, None).plugins() is None
+    assert Configuration(MODELS, None).core().plugins is None
 
 
 SOURCES = ["seawall.toml", "pyproject.toml", "variable", "argument"]
@@ -115,7 +115,7 @@ def test_sources_are_merged_key_by_key_at_every_depth(here: Path, monkeypatch: p
 
 def test_a_list_of_a_later_source_replaces_the_earlier_one(here: Path) -> None:
     (here / "seawall.toml").write_text('plugins = ["tokens", "backoff"]')
-    assert Configuration({}, {"plugins": ["files"]}).plugins() == ["files"]
+    assert Configuration({}, {"plugins": ["files"]}).core().plugins == ["files"]
 
 
 def test_files_are_found_above_the_working_directory_and_the_nearest_one_counts(
@@ -223,7 +223,7 @@ def test_an_empty_variable_leaves_the_file_as_it_is(here: Path, monkeypatch: pyt
     monkeypatch.setenv("SEAWALL_PLUGINS", "")
     monkeypatch.setenv("SEAWALL_GUARD__NOTE", "")
     assert guard().note == "a"
-    assert Configuration({}, None).plugins() == ["backoff"]
+    assert Configuration({}, None).core().plugins == ["backoff"]
 
 
 @pytest.mark.parametrize("name", ["schema", "copy", "model_config", "_guard", "MyGuard", "table_0"])
@@ -248,7 +248,7 @@ def test_a_variable_of_somebody_else_is_left_alone(variable: str, monkeypatch: p
 def read_everything(arguments: Any) -> None:
     configuration = Configuration(MODELS, arguments)
     configuration.check_names(MODELS)
-    configuration.plugins()
+    configuration.core()
     for name, model in MODELS.items():
         if name != "strict" or name in configuration.tables:
             configuration.table(name, model)
@@ -279,7 +279,7 @@ LIST_AS_JSON = 'a list is expected, as JSON: ["a", "b"]'
         ),
         ("[backof]\nbase = 3", "unknown setting 'backof'; did you mean 'backoff'?"),
         ("[Backoff]\nbase = 3", "unknown setting 'Backoff'; did you mean 'backoff'?"),
-        ("qqq = 3", "unknown setting 'qqq'; valid here: backoff, guard, plugins, strict"),
+        ("qqq = 3", "unknown setting 'qqq'; valid here: backoff, guard, plugins, state, state_dir, strict"),
         ("plugin = []", "unknown setting 'plugin'; did you mean 'plugins'?"),
         ('"backoff.base" = 3', "unknown setting 'backoff.base'; did you mean 'backoff'?"),
         ("[backoff]\nmax_attempts = 0", "backoff.max_attempts = 0: input should be greater than 0"),
@@ -384,8 +384,16 @@ def test_an_error_in_pyproject_names_the_file_and_its_table(text: str, expected:
         ),
         ("SEAWALL_BAKOFF__CAP", "3", "unknown setting 'bakoff'; did you mean 'backoff'?"),
         ("SEAWALL_BACKOF", "3", "unknown setting 'backof'; did you mean 'backoff'?"),
-        ("SEAWALL_QQQ__CAP", "3", "unknown setting 'qqq'; valid here: backoff, guard, plugins, strict"),
-        ("SEAWALL___CAP", "3", "unknown setting ''; valid here: backoff, guard, plugins, strict"),
+        (
+            "SEAWALL_QQQ__CAP",
+            "3",
+            "unknown setting 'qqq'; valid here: backoff, guard, plugins, state, state_dir, strict",
+        ),
+        (
+            "SEAWALL___CAP",
+            "3",
+            "unknown setting ''; valid here: backoff, guard, plugins, state, state_dir, strict",
+        ),
         ("SEAWALL_PLUGIN", "[]", "unknown setting 'plugin'; did you mean 'plugins'?"),
         ("SEAWALL_PLUGINS", "backoff,tokens", f"plugins = 'backoff,tokens': {LIST_AS_JSON}"),
         ("SEAWALL_PLUGINS", '["backoff"', f"plugins = '[\"backoff\"': {LIST_AS_JSON}"),

@@ -9,4 +9,9 @@ from .memory import MemoryStore as MemoryStore
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore
 from .sqlite_file import SQLiteFile as SQLiteFile
-from .store import Store as Store, open_store as open_store
+from .store import (
+    Store as Store,
+    open_store as open_store,
+    reach as reach,
+    shared_store as shared_store,
+)

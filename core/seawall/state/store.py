@@ -1,10 +1,13 @@
 """The place where state lives, as hooks see it, and how it is opened."""
 
+import functools
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+from seawall.decisions import Offload
 from seawall.errors import ConfigError
 from seawall.state.documents import R, Step
 from seawall.state.errors import StoreUnavailableError
@@ -69,6 +72,23 @@ def open_store(url: str = "sqlite", state_dir: Path | None = None) -> Store:
     if url.partition("://")[0] in _REDIS and "://" in url:
         return _redis(url)
     raise ConfigError(f'state = {_shown(url)}: "memory", "sqlite" or "redis://host:port/number" is expected')
+
+
+@functools.cache
+def shared_store(url: str = "sqlite", state_dir: Path | None = None) -> Store:
+    """As `open_store`, but one for all in this process who name the same; nobody closes it."""
+    return open_store(url, state_dir)
+
+
+def reach(store: Store, work: Callable[[], Any]) -> Any:
+    """Return what a hook answers whose decision needs `store`: that of `work`, or an `Offload` of it.
+
+    Example::
+
+        def pre_request(self, call):
+            return seawall.state.reach(call.store, lambda: self._admit(call))
+    """
+    return Offload(work) if store.blocks else work()
 
 
 def _sqlite(state_dir: Path | None) -> Store:
