@@ -47,7 +47,6 @@ class Reception:
         self._events = 0
         self._is_counted = False
         """The API has told what the attempt cost."""
-        self._usage: dict[str, Any] = {}
         self._written_before = so_far.written
         self._spoken_before = len(so_far.spoken())
         self._rejoined = Text()
@@ -214,5 +213,6 @@ class Reception:
             self._held, self.held_from = [], None
 
     def _note_usage(self, usage: dict[str, Any] | None) -> None:
-        self._usage = merged_usage(self._usage, usage or {})
-        self._attempt.usage = Usage.of(self._usage)
+        attempt = self._attempt
+        attempt.raw_usage = merged_usage(attempt.raw_usage, usage or {})
+        attempt.usage = Usage.of(attempt.raw_usage)

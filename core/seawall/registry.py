@@ -1,11 +1,13 @@
 """Entry points and settings in, hooks out: which plugins there are, which of them run, their instances."""
 
 import inspect
+import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final
 
 import pluggy
@@ -15,7 +17,9 @@ from seawall import hookspecs
 from seawall.errors import ConfigError
 from seawall.hooks import Hooks
 from seawall.settings import Configuration, NoSettings, hint
-from seawall.state import Store, shared_store
+from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
+
+_log = logging.getLogger("seawall.registry")
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -130,6 +134,19 @@ def configured_store(arguments: Mapping[str, Any] | None = None) -> Store:
         return shared_store(core.state, core.state_dir)
     except ConfigError as error:
         raise ConfigError(f"{configuration.place(('state',))}: {error}") from error
+
+
+def configured_folder(arguments: Mapping[str, Any] | None = None) -> Path | None:
+    """Return the folder that is configured for what is kept on this machine; `None` when there can be none.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    try:
+        return state_folder(Configuration({}, arguments).core().state_dir)
+    except StoreUnavailableError as error:
+        _log.warning("nothing is kept on this machine: %s; set `state_dir` to a folder", error.reason)
+        return None
 
 
 def instances(

@@ -14,4 +14,5 @@ from .store import (
     open_store as open_store,
     reach as reach,
     shared_store as shared_store,
+    state_folder as state_folder,
 )
