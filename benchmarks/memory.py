@@ -2,8 +2,12 @@
 
     uv run python benchmarks/memory.py [--streams 1000]
 
-Streams of one process, in tasks, are all held open half-way, measured, and then read to their end, which must
+Streams of one process, in tasks, all pause half-way, are measured, and are then read to their end, which must
 be exact. "after a break": each was reset before that and has been continued.
+
+It is the server that pauses, when every byte it sent has been read. What is measured while more comes holds
+what the network brought besides: up to 64 kB a stream in the buffers of h11 and anyio, which are the same for
+both cases and as large as the moment has it.
 
 - added: what tracemalloc counts for a protected stream more than for a bare one, of texts of several lengths;
   the bar is twice the text that was delivered and 32 kB
@@ -39,30 +43,37 @@ _LENGTHS = {2_000: 40, 8_000: 20, 32_000: 5}
 """Tokens of an answer, and how many streams are measured at a time."""
 _AT_ONCE = 2_000
 """Tokens of an answer where there are very many."""
-_BREAK = 0.25
-"""Share of the answer after which it breaks."""
+_BREAK, _HALF = 0.25, 0.5
+"""Share of the answer after which it breaks, and pauses."""
+_QUIET = 1.0
+"""Seconds in which nothing comes, once every stream pauses; longer than the wait before a first retry."""
 
 Client = Callable[[str], anthropic.AsyncAnthropic]
 
 
 @dataclass(frozen=True)
 class Held:
-    """What streams held half-way."""
+    """What streams held half-way, each in the mean."""
 
     text: float
-    """Bytes of UTF-8 each had delivered, in the mean."""
+    """Bytes of UTF-8 it had delivered."""
     traced: float
-    """Bytes for each that tracemalloc counts."""
+    """Bytes that tracemalloc counts for it."""
     resident: float
-    """Bytes for each by which the process grew."""
+    """Bytes by which the process grew for it."""
     is_exact: bool
 
 
 def serve(pipe: Connection) -> None:
-    """Run simulators: for tokens and whether the answer breaks, answer the address; `None` ends it."""
+    """Run simulators: for streams, tokens and whether answers break, answer the address; `None` ends it."""
     while (asked := pipe.recv()) is not None:
-        tokens, breaks = asked
-        faults = [Fault("reset", event=int(tokens * _BREAK / TOKENS_PER_EVENT))] if breaks else []
+        count, tokens, breaks = asked
+        broken, half = (int(tokens * share / TOKENS_PER_EVENT) for share in (_BREAK, _HALF))
+        seconds = 4 + count / 60
+        faults = [Fault("stall", event=half, seconds=seconds)]
+        if breaks:
+            rest = Fault("stall", attempt=2, event=half - broken, seconds=seconds)
+            faults = [Fault("reset", event=broken), rest]
         simulator = Simulator(faults=faults, **answer(tokens)).start()
         pipe.send(simulator.base_url)
         pipe.recv()
@@ -95,59 +106,53 @@ def protected(url: str) -> anthropic.AsyncAnthropic:
 
 
 async def held(client_of: Client, url: str, count: int, tokens: int, *, is_traced: bool) -> Held:
-    """Hold so many streams open half-way, measure, and read them to their end; tracing costs memory."""
-    questions = [[{"role": "user", "content": f"Write report {number}."}] for number in range(count)]
+    """Read so many streams, measure when all pause, and read them to their end; tracing costs memory."""
     simulator = Simulator(**answer(tokens))
-    wholes = [simulator.text_for(question) for question in questions]
-    half = asyncio.Semaphore(0)
-    go_on = asyncio.Event()
-    delivered = [0] * count
+    streams = [Reading(simulator, f"Write report {number}.") for number in range(count)]
     async with client_of(url) as client:
-        await one(client, questions[0], wholes[0])  # what is loaded at a first call is nobody's
-
-        async def run(number: int) -> bool:
-            pieces = 0
-
-            async def stay(size: int) -> None:
-                nonlocal pieces
-                pieces += size
-                if not delivered[number] and pieces > len(wholes[number].encode()) / 2:
-                    delivered[number] = pieces
-                    half.release()
-                    await go_on.wait()
-
-            return await one(client, questions[number], wholes[number], stay)
-
+        # what is loaded at a first call is nobody's
+        await Reading(simulator, "Warm up.").run(client)
         gc.collect()
         if is_traced:
             tracemalloc.start()
         before = resident()
-        tasks = [asyncio.create_task(run(number)) for number in range(count)]
-        for _ in range(count):
-            await half.acquire()
+        tasks = [asyncio.create_task(stream.run(client)) for stream in streams]
+        delivered, before_that = 0, -1
+        while before_that < delivered or not all(stream.delivered for stream in streams):
+            await asyncio.sleep(_QUIET)
+            delivered, before_that = sum(stream.delivered for stream in streams), delivered
         gc.collect()
         after, traced = resident(), tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        go_on.set()
-        is_exact = all(await asyncio.gather(*tasks))
-    text = sum(delivered) / count
-    return Held(text, traced / count, (after - before) / count, is_exact)
+        await asyncio.gather(*tasks)
+    is_exact = all(stream.is_exact for stream in streams)
+    return Held(delivered / count, traced / count, (after - before) / count, is_exact)
 
 
-async def one(client: anthropic.AsyncAnthropic, messages: Any, whole: str, stay: Any = None) -> bool:
-    """Read one stream and compare it, keeping nothing of it."""
-    place, is_exact = 0, True
-    stream = await client.messages.create(
-        model="claude-opus-5-5", max_tokens=100_000, messages=messages, stream=True
-    )
-    async for event in stream:
-        if event.type == "content_block_delta" and event.delta.type == "text_delta":
-            text = event.delta.text
-            is_exact = is_exact and whole.startswith(text, place)
-            place += len(text)
-            if stay is not None:
-                await stay(len(text.encode()))
-    return is_exact and place == len(whole)
+class Reading:
+    """One stream that is read and compared; nothing of it is kept."""
+
+    def __init__(self, simulator: Simulator, question: str) -> None:
+        self._messages: Any = [{"role": "user", "content": question}]
+        self._whole = simulator.text_for(self._messages)
+        self.delivered = 0
+        """Bytes of UTF-8."""
+        self.is_exact = False
+        """It came to its end as it should."""
+
+    async def run(self, client: anthropic.AsyncAnthropic) -> None:
+        """Read it to its end."""
+        place, is_exact = 0, True
+        stream = await client.messages.create(
+            model="claude-opus-5-5", max_tokens=100_000, messages=self._messages, stream=True
+        )
+        async for event in stream:
+            if event.type == "content_block_delta" and event.delta.type == "text_delta":
+                text = event.delta.text
+                is_exact = is_exact and self._whole.startswith(text, place)
+                place += len(text)
+                self.delivered += len(text.encode())
+        self.is_exact = is_exact and place == len(self._whole)
 
 
 def run_case(case: str, url: str, count: int, tokens: int, is_traced: bool) -> Held:  # noqa: FBT001 - pickled
@@ -158,7 +163,7 @@ def run_case(case: str, url: str, count: int, tokens: int, is_traced: bool) -> H
 
 def measured(pipe: Connection, case: str, count: int, tokens: int, *, is_traced: bool) -> Held:
     """One case, in a process of its own."""
-    pipe.send((tokens, case == "after a break"))
+    pipe.send((count, tokens, case == "after a break"))
     url = pipe.recv()
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         found = process.submit(run_case, case, url, count, tokens, is_traced).result()

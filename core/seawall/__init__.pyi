@@ -20,6 +20,7 @@ from .errors import (
     SeawallError as SeawallError,
     StreamStoppedError as StreamStoppedError,
 )
+from .estimate import estimate_tokens as estimate_tokens
 from .hookspecs import hookimpl as hookimpl
 from .middleware import protect as protect
 from .wire_errors import (

@@ -20,7 +20,7 @@ _GROWS = {
 _SETS = {"signature_delta": ("signature",), "compaction_delta": ("content", "encrypted_content")}
 """Deltas that bring fields whole."""
 THINKING = ("thinking", "redacted_thinking")
-_PIECES = 64
+_PIECES = 32
 _WITHIN = frozenset({"content_block_start", "content_block_delta", "message_delta", "message_stop"})
 """What means nothing before `message_start`; a stop of nothing is harmless, and the SDK lets it pass."""
 
@@ -44,6 +44,11 @@ class Text:
         if len(pieces) == _PIECES:
             self._whole += "".join(pieces).encode(errors="surrogatepass")
             pieces.clear()
+
+    @property
+    def size(self) -> int:
+        """Bytes of it, less those of its last pieces."""
+        return len(self._whole)
 
     def joined(self) -> str:
         """All of it."""

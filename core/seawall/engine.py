@@ -47,6 +47,8 @@ class Engine:
         self._reception: Reception | None = None
         """That of the current attempt."""
         self._is_open = False
+        self._is_streamed = False
+        """The current attempt is a stream on the wire."""
         self._status: Literal["completed", "failed", "stopped", "abandoned"] = "failed"
         self._error: Exception | None = None
         call.estimate = partial(self._hooks.estimate, model=call.model)
@@ -90,8 +92,8 @@ class Engine:
             plan = yield from self._plan()
             if plan.answer is not None:
                 return (yield from self._answer(plan.answer.message))
-            sent = self._request(plan.amend)
-            accepted = yield sent
+            # not in a variable: it holds the text so far once more
+            accepted = yield self._request(plan.amend)
             if not isinstance(accepted, Accepted):
                 failure: Exception | None = accepted
             elif accepted.body is None:
@@ -101,7 +103,7 @@ class Engine:
             if failure is None:
                 self._doubt()
                 self._course.learn()
-                return self._course.so_far.message() if sent.stream and not self._call.stream else None
+                return self._course.so_far.message() if self._is_streamed and not self._call.stream else None
             yield CLOSE
             yield from self._recover(failure)
 
@@ -132,6 +134,7 @@ class Engine:
         timeout = amend.timeout
         if (left := call.remaining()) < min(timeout or math.inf, call.timeout or math.inf):
             timeout = left
+        self._is_streamed = stream
         return Send(params, stream, call.attempt - 1, timeout, amend.headers)
 
     def _check_deadline(self, seconds: float, what: str, failure: Exception | None = None) -> None:
@@ -232,6 +235,7 @@ class Engine:
             "call %s: attempt %d failed (%s); the next one (%s) in %.1f s",
             *(self._call.id, attempt.number, type(failure).__name__, self._course.way, delay),
         )
+        wire_errors.let_go(failure)
         yield Sleep(delay)
 
     def _estimate_output(self) -> None:

@@ -61,6 +61,17 @@ def _is_json(response: httpx2.Response) -> bool:
     return bool(response.headers.get("content-type", "").startswith("application/json"))
 
 
+def _forget_body(response: httpx2.Response) -> None:
+    """Let go of the body that was sent for a response: it holds the prompt, and the text so far, once more.
+
+    What never went over a connection stays as it is: a test that took the place of one may look at it.
+    """
+    if "network_stream" in response.extensions and isinstance(response.request.stream, httpx2.ByteStream):
+        vars(response.request).pop("_content", None)
+        # emptied, not replaced: the connection has a hand on it as well
+        httpx2.ByteStream.__init__(response.request.stream, b"")
+
+
 class _Decoded(httpx2.Response):
     """A response whose body needs no decoding: bytes pass as they come."""
 
@@ -128,8 +139,11 @@ class Exchange:
         self._request = request
         self._client = client
         self._is_async = is_async
-        self._api: AnyResponse | None = None
+        self._answered_by: Any = None
+        """The client that made the current response; `None` where it is another middleware's answer."""
+        self._retries_taken = request.retries_taken
         self._foreign: Any = None
+        """What the caller gets, if that is the current response as it came."""
         self._stand_in_ref: weakref.ref[httpx2.Response] | None = None
         """Weak: the response holds the driver that holds this."""
         self.response: httpx2.Response | None = None
@@ -137,6 +151,8 @@ class Exchange:
 
     def derived(self, send: Send) -> APIRequest:
         """Return the request of one attempt. Not `request.copy()`, which copies the body in depth (P7)."""
+        if self.response is not None and self._stand_in_ref is None:
+            _forget_body(self.response)  # no caller will see it
         options = self._request.options.model_copy()
         options.json_data = dict(send.params)
         if send.headers:
@@ -160,11 +176,15 @@ class Exchange:
 
         It is never parsed here: the caller's `post_parser` would meet a stream (P5).
         """
-        self._api = result if isinstance(result, APIResponse | AsyncAPIResponse) else None
+        is_api = isinstance(result, APIResponse | AsyncAPIResponse)
+        self._answered_by = result._client if is_api else None  # noqa: SLF001
+        self._retries_taken = result.retries_taken if is_api else self._request.retries_taken
         self._foreign = result
-        self.response = (
-            result if isinstance(result, httpx2.Response) else getattr(self._api, "http_response", None)
-        )
+        self.response = result.http_response if is_api else result
+        if not isinstance(self.response, httpx2.Response):
+            self.response = None
+        elif self._stand_in_ref is not None:
+            _forget_body(self.response)  # the caller has the request of an earlier one
         return self.response
 
     def accepted(self, send: Send) -> Accepted | anthropic.APIStatusError:
@@ -174,10 +194,12 @@ class Exchange:
             return Accepted(response=None, status=200, body=b"", is_foreign=True)
         if not response.is_success:
             return wire_errors.status_error(response)
-        body = None if send.stream else response.content
+        status, headers = response.status_code, response.headers
+        if send.stream:
+            self._foreign = None  # it would hold the parameters, and with them the text so far, once more
+            return Accepted(response, status, None, headers)
         # a caller of the raw `client.post` may expect anything at all
-        is_foreign = self._api is None and not send.stream
-        return Accepted(response, response.status_code, body, response.headers, is_foreign)
+        return Accepted(response, status, response.content, headers, is_foreign=self._answered_by is None)
 
     @property
     def http_request(self) -> httpx2.Request:
@@ -198,7 +220,7 @@ class Exchange:
 
     def foreign_decoder(self) -> Any:
         """The decoder of a platform that streams no server-sent events; `None` for all others."""
-        decoder = self._api._client._make_sse_decoder() if self._api is not None else None  # noqa: SLF001
+        decoder = self._answered_by._make_sse_decoder() if self._answered_by is not None else None  # noqa: SLF001
         return None if decoder is None or isinstance(decoder, SSEDecoder) else _ForeignDecoder(decoder)
 
     def whole_body(self, send: Send) -> bytes | None:
@@ -263,7 +285,7 @@ class Exchange:
 
     def _reply(self, response: httpx2.Response, *, stream: bool) -> AnyResponse:
         kind: type[AnyResponse] = AsyncAPIResponse if self._is_async else APIResponse
-        client: Any = self._api._client if self._api is not None else self._client  # noqa: SLF001
+        client = self._client if self._answered_by is None else self._answered_by
         if self.foreign_decoder() is not None:
             client = _SSEClient(client)
         return kind(
@@ -273,5 +295,5 @@ class Exchange:
             stream=stream,
             stream_cls=self._request.stream_cls,
             options=self._request.options,
-            retries_taken=self._api.retries_taken if self._api is not None else self._request.retries_taken,
+            retries_taken=self._retries_taken,
         )

@@ -78,7 +78,6 @@ class Protection(Middleware):
         self._timeout = timeout
         self._store = store or MemoryStore()
         self._state_dir = state_dir
-        self._account = account_of(client)
 
     def handle(self, request: APIRequest, call_next: CallNext) -> Any:
         """Run one call of a sync client."""
@@ -118,7 +117,7 @@ class Protection(Middleware):
             stream=request.stream,
             beta=is_beta(request),
             host=httpx2.URL(str(self._client.base_url)).netloc.decode(),
-            account=self._account,
+            account=account_of(self._client),  # now: keys are exchanged
             store=self._store,
             state_dir=self._state_dir,
             timeout=self._timeout

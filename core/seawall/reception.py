@@ -7,7 +7,7 @@ before, and go out as they came, byte for byte, unless they had to be changed or
 from typing import Any
 
 from seawall import wire_errors
-from seawall.assembly import Assembly, Text, merged_usage, written
+from seawall.assembly import Assembly, Text, merged_usage
 from seawall.call import Attempt, Call, Chunk, Usage
 from seawall.decisions import Cut, Resume, Stop
 from seawall.errors import ConfigError, PluginError, StreamStoppedError
@@ -20,6 +20,8 @@ _CARRY_USAGE = frozenset({"message_start", "message_delta"})
 _STOP = {"type": "message_stop"}
 _DECIDED = (StreamStoppedError, PluginError, ConfigError)
 """Failures that count even when the message is whole."""
+_MOST_WITHHELD = 4000
+"""Bytes of text that are kept only to be counted."""
 
 
 class Reception:
@@ -49,8 +51,8 @@ class Reception:
         """The API has told what the attempt cost."""
         self._written_before = so_far.written
         self._spoken_before = len(so_far.spoken())
-        self._rejoined = Text()
-        """What a further attempt generated, also what was cut away at the seam."""
+        self._tokens_withheld = 0
+        """Estimated tokens of what was withheld of a further attempt and is not kept any more."""
         self._delivered: list[bytes] = []
         self._held: list[bytes] = []
         self._held_kind = ""
@@ -105,9 +107,12 @@ class Reception:
         attempt = self._attempt
         if self._is_counted:
             return
-        generated = self._rejoined.joined() or self._so_far.spoken()[self._spoken_before :]
+        withheld, place = "", self._spoken_before
+        if self._splice is not None:
+            withheld, place = self._splice.withheld.joined(), place + self._splice.changed
+        tokens = self._tokens_withheld + self._call.estimate(withheld + self._so_far.spoken()[place:])
         counts = attempt.usage.counts()
-        counts["output_tokens"] = max(self._call.estimate(generated), counts["output_tokens"])
+        counts["output_tokens"] = max(tokens, counts["output_tokens"])
         attempt.usage = Usage(**counts, is_estimated=True)
 
     def _take_frame(self, frame: bytes) -> Exception | None:
@@ -166,11 +171,14 @@ class Reception:
         if self._splice is None:
             self._pass(self._with_sums(event), frame, was=event)
             return
-        self._rejoined.append(written(event))
         for joined in self._splice.feed(event):
             if self._splice.is_over:
                 self.estimate_output()
             self._pass(self._with_sums(joined), frame, was=event)
+        if self._splice.withheld.size > _MOST_WITHHELD:
+            # thinking and an answer from the start are long
+            self._tokens_withheld += self._call.estimate(self._splice.withheld.joined())
+            self._splice.withheld = Text()
         self.is_over = self._splice.is_over
 
     def _with_sums(self, event: Event) -> Event:

@@ -10,7 +10,7 @@ and is taken for one. So the rules ask for more words where exact text may well 
 
 import re
 import unicodedata
-from typing import Final, NoReturn
+from typing import AnyStr, Final, NoReturn
 
 from seawall.call import SeamDecision
 
@@ -61,14 +61,17 @@ class Seam:
     """
 
     def __init__(self, delivered: str) -> None:
-        self._delivered = delivered
-        self._shown = delivered.rstrip()
-        self._ended = delivered[len(self._shown) :]
+        self._delivered = delivered.encode(errors="surrogatepass")
+        """As bytes: it may be long, and a start-over takes long to retrace it."""
+        self._beginning = delivered[:_TAIL]
+        shown = delivered.rstrip()
+        self._ended = delivered[len(shown) :]
         """The white space that the model was not shown."""
+        self._shown = shown[-_TAIL:]
         self._tail = _loose(delivered[-_TAIL:])
         self._held = ""
         self._retraced = 0
-        """Characters of the delivered text a start-over has repeated so far; 0 when it is none."""
+        """Bytes of the delivered text a start-over has repeated so far; 0 when it is none."""
         self._is_joined = not delivered
         self.decision: SeamDecision | None = None
         """What the continuation began with, once that is clear."""
@@ -91,7 +94,8 @@ class Seam:
     def _forgetting(self, text: str) -> str:
         """Return `text`; what was delivered is of no more use once it is joined, and may be long."""
         if self._is_joined:
-            self._delivered = self._shown = self._tail = self._held = ""
+            self._delivered = b""
+            self._beginning = self._shown = self._tail = self._held = ""
         return text
 
     def flush(self) -> str:
@@ -113,16 +117,17 @@ class Seam:
         self._is_joined = True
         held = self._held
         starts = _starts(held)
+        delivered = self._delivered.decode(errors="surrogatepass")
         for start in starts:
             if end := self._repetition(held[start:], is_first=not start):
                 return self._cut(start + end, "preamble" if start else "overlap")
         for start in starts:
-            agreed = _agreement(self._delivered, held[start:])
+            agreed = _agreement(delivered, held[start:])
             # a beginning that came again later, as in the lines of a log, may come once more
             said = held[start : start + agreed]
-            if self._is_start_over(said) and self._delivered.find(said, 1) < 0:
+            if self._is_start_over(said) and delivered.find(said, 1) < 0:
                 self._is_joined = False
-                self._retraced = agreed
+                self._retraced = len(said.encode(errors="surrogatepass"))
                 self._cut(start + agreed, "start_over")
                 return self._retrace(held[start + agreed :])
         if (announced := _ANNOUNCEMENT.match(held)) and self._is_announcement(announced[1]):
@@ -141,14 +146,17 @@ class Seam:
         raise Diverged
 
     def _retrace(self, text: str) -> str:
-        agreed = _agreement(self._delivered[self._retraced : self._retraced + len(text)], text)
+        said = text.encode(errors="surrogatepass")
+        agreed = _agreement(self._delivered[self._retraced : self._retraced + len(said)], said)
         self._retraced += agreed
-        self.overlap += agreed
         if self._retraced == len(self._delivered):
             self._is_joined = True
             self._retraced = 0
-            return text[agreed:]
-        if agreed < len(text):
+            rest = said[agreed:].decode(errors="surrogatepass")
+            self.overlap += len(text) - len(rest)
+            return rest
+        self.overlap += len(said[:agreed].decode(errors="ignore"))
+        if agreed < len(said):
             self._diverge()
         return ""
 
@@ -161,7 +169,7 @@ class Seam:
         return "\n" not in held and _may_be_sentence(held) and len(held) < _LONGEST_PREAMBLE
 
     def _may_repeat(self, said: str) -> bool:
-        is_start_over = len(said) < _TAIL and self._delivered.startswith(said)
+        is_start_over = len(said) < _TAIL and self._beginning.startswith(said)
         return is_start_over or _loose(said).lstrip() in self._tail
 
     def _repetition(self, said: str, *, is_first: bool) -> int:
@@ -180,7 +188,7 @@ class Seam:
         white = after[: len(after) - len(after.lstrip())]
         # a line that ended goes on here: it only begins like the one before
         goes_on = after and not white.startswith(self._ended) and ("\n" in self._ended) != ("\n" in white)
-        if goes_on or not _is_indented_alike(self._shown[-_TAIL:], said[:end]):
+        if goes_on or not _is_indented_alike(self._shown, said[:end]):
             return 0
         return end + _white_said_again(self._ended, after)
 
@@ -235,8 +243,8 @@ def _may_be_sentence(text: str) -> bool:
     return text[:1].isalpha() and not text[0].islower()
 
 
-def _agreement(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
+def _agreement(one: AnyStr, other: AnyStr) -> int:
+    """How many characters, or bytes, two texts begin with alike."""
     length = min(len(one), len(other))
     if one[:length] == other[:length]:
         return length

@@ -6,7 +6,7 @@ Rules: CONTINUATION.md, "Its answer, spliced".
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from seawall.assembly import THINKING, Assembly, is_signed, merged_usage
+from seawall.assembly import THINKING, Assembly, Text, is_signed, merged_usage, written
 from seawall.call import Attempt, Usage, Way
 from seawall.frames import Event
 from seawall.seam import Seam
@@ -29,6 +29,12 @@ class Splice:
         self._stop_across = StopAcrossSeam(so_far.text(), stop_sequences)
         self.is_over = False
         """The message is whole; the rest of the attempt is not wanted."""
+        self.withheld = Text()
+        """What the attempt wrote that was not delivered as it came."""
+        self.changed = 0
+        """Characters that were delivered of it."""
+        self._is_joined = False
+        """The text of the attempt passes as it comes."""
         self._goes_on = so_far.open is not None and so_far.open.get("type") == "text"
         """A text block was open when the message broke."""
         self._drops_thinking = way != "restart" or self._goes_on or any(map(is_signed, so_far.blocks))
@@ -56,7 +62,7 @@ class Splice:
             case "content_block_start":
                 yield from self._start(event)
             case "content_block_delta" | "content_block_stop" if event["index"] == self._dropped:
-                pass
+                self.withheld.append(written(event))
             case "content_block_delta":
                 yield from self._delta(event)
             case "content_block_stop":
@@ -84,13 +90,15 @@ class Splice:
 
     def _delta(self, event: Event) -> Iterator[Event]:
         delta = event["delta"]
-        if event["index"] == self._joining:
+        if event["index"] == self._joining and not self._is_joined:
             if delta.get("type") == "text_delta":
+                self.withheld.append(delta["text"])
                 text = self._stop_across.feed(self.seam.feed(delta["text"]))
                 if self._stop_across.found is not None:
                     yield from self._end(self._stop_across.found)
                 if not text:
                     return
+                self._pass_from_now(text)
                 if text != delta["text"]:
                     event = {**event, "delta": {**delta, "text": text}}
             yield from self._release()
@@ -100,6 +108,7 @@ class Splice:
         if event["index"] == self._joining:
             self._joining = None
             if rest := self._stop_across.feed(self.seam.flush()) + self._stop_across.flush():
+                self._pass_from_now(rest)
                 yield from self._release()
                 delta = {"type": "text_delta", "text": rest}
                 yield self._moved({"type": "content_block_delta", "index": event["index"], "delta": delta})
@@ -107,6 +116,11 @@ class Splice:
                 # the continuation had nothing to add: no empty block for it
                 return
         yield self._moved(event)
+
+    def _pass_from_now(self, text: str) -> None:
+        """Note that the seam is behind: it let `text` through, and holds nothing more."""
+        self._is_joined = True
+        self.changed += len(text)
 
     def _release(self) -> Iterator[Event]:
         """The start of the new block, if it is still held."""

@@ -144,6 +144,18 @@ def told(error: _Error) -> _Error:
     return error
 
 
+def let_go(error: BaseException) -> None:
+    """Drop the tracebacks of a failure that was overcome: their frames hold its connection."""
+    left: list[BaseException | None] = [error]
+    seen = set()
+    while left:
+        failure = left.pop()
+        if failure is not None and failure not in seen:
+            seen.add(failure)
+            failure.__traceback__ = None
+            left += failure.__cause__, failure.__context__
+
+
 def hang_partial(
     error: BaseException, message: Mapping[str, Any] | None, usage: Usage, *, beta: bool
 ) -> None:

@@ -392,6 +392,51 @@ def test_a_call_that_a_plugin_stopped_tells_what_it_cost():
     assert raised.value.usage.output_tokens == len("The whole answer.") // 4
 
 
+def test_an_estimate_counts_what_a_continuation_wrote_and_nobody_got():
+    long = {**THOUGHT, "thinking": "Hm? " * 3000}
+    repeated = said(long, {"type": "text", "text": "The whole answer. And more"})[:-3]
+    call, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
+    with pytest.raises(seawall.TruncatedStreamError):
+        drive(steps, [streamed(), *FRAMES[:3], None, streamed(), *repeated, None])
+    written = "Hm? " * 3000 + "The whole answer. And more"
+    assert call.attempts[1].usage.output_tokens == len(written) // 4
+    assert call.attempts[1].usage.is_estimated
+
+
+def test_an_estimate_is_whole_when_the_answer_starts_over():
+    answer = "".join(f"Line {number} of the answer. " for number in range(1000))
+    first = said({"type": "text", "text": answer})[:3]
+    again = said({"type": "text", "text": answer})[:3]
+    call, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
+    with pytest.raises(seawall.TruncatedStreamError):
+        drive(steps, [streamed(), *first, None, streamed(), *again, None])
+    assert [attempt.usage.output_tokens for attempt in call.attempts] == [len(answer) // 4] * 2
+
+
+def test_a_failure_that_was_overcome_holds_no_frames_and_the_last_one_does():
+    failures = [raised_from(error()), raised_from(error())]
+    call, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]))
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        drive(steps, failures)
+    overcome, last = (attempt.error for attempt in call.attempts)
+    assert overcome.__traceback__ is overcome.__cause__.__traceback__ is None
+    assert raised.value is last
+    assert last.__cause__.__traceback__ is not None
+
+
+def raised_from(failure):
+    """The failure with a traceback and a cause that has one, in a circle as some libraries make it."""
+    cause = OSError("gone")
+    try:
+        try:
+            raise cause
+        except OSError as reason:
+            raise failure from reason
+    except anthropic.APIStatusError:
+        cause.__cause__ = failure
+    return failure
+
+
 def test_a_tool_call_is_held_back_until_the_message_is_whole():
     plugin = Recorder(on_error=[seawall.Retry(0.0)], pre_request=resumed(hold="blocks"))
     _, steps = begin(plugin, stream=True)

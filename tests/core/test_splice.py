@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from seawall.assembly import THINKING, Assembly
+from seawall.assembly import THINKING, Assembly, written
 from seawall.call import Attempt, Usage
 from seawall.frames import events_of
 from seawall.seam import Diverged
@@ -84,9 +84,9 @@ class Caller:
         is_begun = any(
             block.get("type") not in THINKING and block.get("text") != "" for block in self.so_far.blocks
         )
-        splice = Splice(self.so_far, "user_turn" if is_begun else "restart")
+        self.splice = Splice(self.so_far, "user_turn" if is_begun else "restart")
         for event in events:
-            for delivered in splice.feed(event):
+            for delivered in self.splice.feed(event):
                 self.so_far.add(delivered)
                 self.events.append(delivered)
 
@@ -155,6 +155,28 @@ def test_a_continuation_reads_as_one_message(broken, content):
     )
     assert caller.content == [*whole, *expected]
     assert caller.events[: len(delivered)] == delivered
+
+
+@pytest.mark.parametrize("repeated", ["", "quick brown fox", SAID])
+@pytest.mark.parametrize("content", CONTINUATIONS)
+@pytest.mark.parametrize("broken", BROKEN)
+def test_what_was_written_is_known_at_each_event_from_what_was_withheld_and_delivered(
+    broken, content, repeated
+):
+    caller = Caller(BROKEN[broken][0])
+    before, generated = len(caller.so_far.spoken()), 0
+    contents = [dict(block) for block in CONTINUATIONS[content]]
+    for block in contents[:2]:
+        if block["type"] == "text":
+            block["text"] = repeated + block["text"]
+    caller.go_on([])
+    splice = caller.splice
+    for event in attempt_of(*contents):
+        for delivered in splice.feed(event):
+            caller.so_far.add(delivered)
+        generated += len(written(event))
+        as_it_came = len(caller.so_far.spoken()) - before - splice.changed
+        assert len(splice.withheld.joined()) + as_it_came == generated
 
 
 sentences = st.sampled_from(

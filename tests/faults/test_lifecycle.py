@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
+import httpx2
 import pytest
 from anyio.lowlevel import checkpoint
 
@@ -48,6 +50,86 @@ async def test_two_hundred_tasks_each_with_a_reset_all_get_the_exact_text(witnes
         assert len(simulator.requests) == 400
         simulator.wait_until(lambda: simulator.open_connections == 0)
     assert [outcome.status for outcome in witness.outcomes] == ["completed"] * 200
+
+
+class Watching(anthropic.Middleware):
+    """Knows the responses of a call as long as anybody else does."""
+
+    def __init__(self):
+        self.responses = []
+        self.options = []
+
+    def handle(self, request, call_next):
+        result = call_next(request)
+        self.responses.append(weakref.ref(result.http_response))
+        self.options.append(weakref.ref(request.options))
+        return result
+
+    async def handle_async(self, request, call_next):
+        result = await call_next(request)
+        self.responses.append(weakref.ref(result.http_response))
+        self.options.append(weakref.ref(request.options))
+        return result
+
+    def assert_little_is_held(self, raw):
+        """Of two attempts, the second of which runs: the caller of the stream still sees its own request."""
+        gc.collect()
+        gone, current = (response() for response in self.responses)
+        assert gone is None
+        assert [options() for options in self.options] == [None, None]
+        with pytest.raises(httpx2.RequestNotRead):
+            current.request.content  # noqa: B018 - it raises
+        assert list(current.request.stream) == [b""]
+        assert b"Write" in raw.http_request.content
+
+
+BROKEN_AND_STALLED = [Fault("reset", event=40), Fault("stall", attempt=2, event=20, seconds=0.2)]
+
+
+def test_a_continued_stream_holds_neither_what_broke_nor_the_request_that_continued_it(witness):
+    watching = Watching()
+    with Simulator(faults=BROKEN_AND_STALLED) as simulator:
+        bare = anthropic.Anthropic(base_url=simulator.base_url, api_key="test", middleware=[watching])
+        with bare:
+            client = seawall.protect(bare, plugins=[*plugins(), witness])
+            raw = client.messages.with_raw_response.create(messages=MESSAGES, stream=True, **LARGE)
+            texts = []
+            for event in raw.parse():
+                texts += [event.delta.text] if event.type == "content_block_delta" else []
+                if len(watching.responses) == 2:
+                    watching.assert_little_is_held(raw)
+            assert "".join(texts) == simulator.text_for(MESSAGES)
+    assert [attempt.way for attempt in witness.outcomes[0].attempts] == ["send", "user_turn"]
+
+
+@pytest.mark.anyio
+async def test_a_continued_async_stream_holds_neither_what_broke_nor_the_request_that_continued_it(witness):
+    watching = Watching()
+    with Simulator(faults=BROKEN_AND_STALLED) as simulator:
+        bare = anthropic.AsyncAnthropic(base_url=simulator.base_url, api_key="test", middleware=[watching])
+        async with bare:
+            client = seawall.protect(bare, plugins=[*plugins(), witness])
+            raw = await client.messages.with_raw_response.create(messages=MESSAGES, stream=True, **LARGE)
+            texts = []
+            async for event in await raw.parse():
+                texts += [event.delta.text] if event.type == "content_block_delta" else []
+                if len(watching.responses) == 2:
+                    watching.assert_little_is_held(raw)
+            assert "".join(texts) == simulator.text_for(MESSAGES)
+    assert [attempt.way for attempt in witness.outcomes[0].attempts] == ["send", "user_turn"]
+
+
+def test_the_request_of_a_whole_answer_can_be_read_and_those_that_failed_are_let_go():
+    watching = Watching()
+    with Simulator(faults=[Fault("reset", event=200)], answer_tokens=1200) as simulator:
+        bare = anthropic.Anthropic(base_url=simulator.base_url, api_key="test", middleware=[watching])
+        with bare:
+            client = seawall.protect(bare, plugins=plugins())
+            raw = client.messages.with_raw_response.create(messages=MESSAGES, **LARGE)
+            assert b"Write" in raw.http_request.content
+            gc.collect()
+            assert watching.responses[0]() is None
+            assert raw.parse().content[0].text == simulator.text_for(MESSAGES)
 
 
 @pytest.fixture

@@ -289,46 +289,6 @@ except PermissionError:
 
 
 @posix
-@pytest.mark.parametrize("call", ["fsync", "rename", "chmod"])
-def test_a_system_call_that_fails_leaves_the_old_file_and_nothing_else(call: str, tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(b"old")
-    script = f"""
-import os, sys
-from seawall_files import write_atomic
-def fail(*arguments, **options):
-    raise OSError(5, "Input/output error")
-for name in dict(fsync=["fsync"], rename=["rename", "replace"], chmod=["chmod"])[{call!r}]:
-    setattr(os, name, fail)
-try:
-    write_atomic("f", b"new")
-except OSError as error:
-    print(error.strerror)
-"""
-    assert in_a_process(script, tmp_path) == "Input/output error"
-    assert (tmp_path / "f").read_bytes() == b"old"
-    assert names(tmp_path) == ["f"]
-
-
-@posix
-def test_an_interrupt_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(b"old")
-    script = """
-import os
-from seawall_files import write_atomic
-def interrupt(descriptor):
-    raise KeyboardInterrupt
-os.fsync = interrupt
-try:
-    write_atomic("f", b"new")
-except KeyboardInterrupt:
-    print("interrupted")
-"""
-    assert in_a_process(script, tmp_path) == "interrupted"
-    assert (tmp_path / "f").read_bytes() == b"old"
-    assert names(tmp_path) == ["f"]
-
-
-@posix
 def test_a_folder_that_cannot_be_synced_holds_the_new_file_all_the_same(tmp_path: Path) -> None:
     script = """
 import os, stat

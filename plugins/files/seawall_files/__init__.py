@@ -1,24 +1,8 @@
-"""Safe file operations. So far: files that are the old one or the whole new one, as `seawall run` writes.
+"""Safe file operations: whole files or none, a workspace that paths cannot leave, reading by tokens.
 
-Journals, crash resume, the workspace and token-aware reading are not there yet.
+Journals and crash resume are not there yet. Names load on first use; they are listed in `__init__.pyi`.
 """
 
-from typing import TYPE_CHECKING
+import lazy_loader
 
-from seawall import hookimpl
-from seawall_files.atomic import write_atomic
-
-if TYPE_CHECKING:
-    import click
-
-__all__ = ["Files", "write_atomic"]
-
-
-class Files:
-    """Adds `seawall run` to the command line."""
-
-    @hookimpl
-    def register_commands(self, cli: "click.Group") -> None:
-        from seawall_files.cli import run  # noqa: PLC0415 - only the command line needs it
-
-        cli.add_command(run)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

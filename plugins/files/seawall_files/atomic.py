@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from seawall_files.folder import Folder
+
 _NEW_MODE: Final = 0o666
 """Before the umask, as of a file that `open` creates."""
 
@@ -26,64 +28,122 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: It could not be written; the old file is as it was.
     """
     target = Path(os.path.realpath(path))
-    old = _status(target)
-    new = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.tmp")
-    mode = stat.S_IMODE(old.st_mode) | stat.S_IWUSR if old is not None else _NEW_MODE
+    with Folder.at(target.parent) as folder:
+        # a path such as `/` has no name
+        old = _status(folder, target.name or ".")
+        replace_in(folder, target.name, data, old)
+
+
+def replace_in(folder: Folder, name: str, data: bytes, old: os.stat_result | None) -> None:
+    """Let the file `name` of an open folder hold `data`, with mode and owner of what it was, if it was.
+
+    Raises:
+        OSError: It could not be written; the old file is as it was.
+    """
+    new = _written(folder, name, data, old)
     try:
-        # never readable by more people than the old file, not even while it is written
-        with open(new, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            if old is not None:
-                _take_after(new, old)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
+        folder.rename(new, folder, name)
     except BaseException:
-        with suppress(OSError):
-            new.unlink()
+        _discard(folder, new)
         raise
-    _sync_folder(target.parent)
+    folder.sync()
 
 
-def _status(target: Path) -> os.stat_result | None:
-    """Return the status of the file at `target`, `None` when there is none.
+def write_in(folder: Folder, name: str, data: bytes) -> None:
+    """Make a file `name` in an open folder that holds `data`.
+
+    Raises:
+        FileExistsError: There is one; it is as it was.
+        OSError: It could not be written; there is none.
+    """
+    new = _written(folder, name, data, None)
+    try:
+        folder.rename_new(new, folder, name)
+    except BaseException:
+        _discard(folder, new)
+        raise
+    folder.sync()
+
+
+def append_all(descriptor: int, data: bytes) -> None:
+    """Add `data` to the end of an open file, or leave it as it is.
+
+    Raises:
+        OSError: It could not be written. Where others have added something meanwhile, a part may be there.
+    """
+    before, rest = os.fstat(descriptor).st_size, memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    except BaseException:
+        if os.fstat(descriptor).st_size == before + len(data) - len(rest):
+            os.ftruncate(descriptor, before)
+        raise
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however little the system takes at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _written(folder: Folder, name: str, data: bytes, old: os.stat_result | None) -> str:
+    """Return the name of a temporary file that holds `data` for good."""
+    new = f".{name[:40]}.{secrets.token_hex(4)}.tmp"
+    mode = stat.S_IMODE(old.st_mode) | stat.S_IWUSR if old is not None else _NEW_MODE
+    # never readable by more people than the old file, not even while it is written
+    descriptor = folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        try:
+            _take_owner(descriptor, old)
+            _write_all(descriptor, data)
+            # after the owner and the data: a change of either clears setuid and setgid
+            _take_mode(descriptor, old)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        _discard(folder, new)
+        raise
+    return new
+
+
+def _discard(folder: Folder, name: str) -> None:
+    with suppress(OSError):
+        folder.remove(name)
+
+
+def _status(folder: Folder, name: str) -> os.stat_result | None:
+    """Return the status of the file `name`, `None` when there is none.
 
     Raises:
         OSError: Something else is there, such as a folder or a device, that must not be replaced by a file.
     """
+    path = folder.path_of(name)
     try:
-        status = target.lstat()
+        status = folder.status(name)
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if stat.S_ISLNK(status.st_mode):
         # what is still a link once links are followed points to itself
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target))
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "Not a regular file", str(target))
+        raise OSError(errno.EINVAL, "Not a regular file", path)
     return status
 
 
-def _take_after(new: Path, old: os.stat_result) -> None:
-    """Give `new` the mode of `old`, and its owner where that is allowed."""
-    if os.name != "posix":
-        # no owner to set, and a file marked as read-only could not be removed again
-        return
-    with suppress(OSError):
-        os.chown(new, old.st_uid, old.st_gid)
-    # after the owner: a change of owner clears setuid and setgid
-    new.chmod(stat.S_IMODE(old.st_mode))
+def _take_owner(descriptor: int, old: os.stat_result | None) -> None:
+    """Give an open file the owner of `old`, where the system has owners and allows it."""
+    if old is not None and os.name == "posix":
+        with suppress(OSError):
+            os.fchown(descriptor, old.st_uid, old.st_gid)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename last, where the system can: Windows opens no folder, some file systems sync none.
-
-    The new file is there already, so nothing that happens here may look as if it were not.
-    """
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _take_mode(descriptor: int, old: os.stat_result | None) -> None:
+    """Give an open file the mode of `old`; a file marked as read-only could not be removed on Windows."""
+    if old is not None and os.name == "posix":
+        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))

@@ -1,0 +1,29 @@
+"""The errors of this plugin; what the system says stays an `OSError`."""
+
+from seawall import SeawallError
+
+_LONGEST_PATH = 200
+"""Characters of a path in an error."""
+
+
+class WorkspaceError(SeawallError):
+    """A workspace refuses a path or a file; nothing was read or changed."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{shown(path)} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class UnsuitableFileError(SeawallError):
+    """A file is not what it is to be read as, or larger than the API or the caller takes."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{shown(path)} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def shown(path: str) -> str:
+    """Return a path as an error shows it."""
+    return repr(path if len(path) <= _LONGEST_PATH else path[: _LONGEST_PATH - 1] + "…")

@@ -1,0 +1,359 @@
+"""What a workspace does with paths that it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from files.traps import DESCENTS
+from seawall_files import Deleted, UnsuitableFileError, Workspace, WorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
+
+
+@pytest.fixture(params=DESCENTS)
+def workspace(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace]:
+    root = tmp_path / "root"
+    root.mkdir()
+    with Workspace(root, descend=request.param) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# -- the root
+
+
+def test_a_root_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        Workspace(tmp_path / "nothing")
+
+
+def test_a_root_that_is_a_file_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(NotADirectoryError):
+        Workspace(tmp_path / "f")
+
+
+def test_a_whole_file_system_is_no_root() -> None:
+    with pytest.raises(ValueError, match="confines nothing"):
+        Workspace(Path.cwd().anchor)
+
+
+@posix
+def test_a_link_to_the_root_is_followed_once(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_text(name)
+    (tmp_path / "link").symlink_to("one")
+    with Workspace(tmp_path / "link") as workspace:
+        (tmp_path / "link").unlink()
+        (tmp_path / "link").symlink_to("two")
+        assert workspace.read_bytes("f") == b"one"
+
+
+@posix
+def test_a_root_that_is_moved_stays_the_root(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    with Workspace(tmp_path / "one") as workspace:
+        (tmp_path / "one").rename(tmp_path / "two")
+        (tmp_path / "one").mkdir()
+        workspace.write("f", "x")
+    assert names(tmp_path / "two") == ["f"]
+    assert names(tmp_path / "one") == []
+
+
+@posix
+def test_a_closed_workspace_is_not_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "f").write_text("of the working directory")
+    for descend in DESCENTS[:-1]:
+        workspace = Workspace(tmp_path / "root", descend=descend)
+        workspace.close()
+        workspace.close()
+        for operate in (workspace.read_bytes, workspace.list, workspace.delete):
+            with pytest.raises(OSError, match=r"[Bb]ad file descriptor"):
+                operate("f")
+    assert names(tmp_path) == ["f", "root"]
+
+
+# -- writing
+
+
+def test_what_is_written_is_read(workspace: Workspace, root: Path) -> None:
+    workspace.write("a.md", "Grüße\r\n")
+    workspace.write("b", b"\0\xff")
+    assert workspace.read_text("a.md") == "Grüße\r\n"
+    assert workspace.read_bytes("b") == b"\0\xff"
+    assert (root / "a.md").read_bytes() == "Grüße\r\n".encode()
+
+
+def test_folders_on_the_way_are_made(workspace: Workspace, root: Path) -> None:
+    workspace.write("a/b/c.txt", "x")
+    workspace.append("d/e", "y")
+    workspace.replace("a/f/g", "z")
+    assert [entry.path for entry in workspace.list(recursive=True)] == [
+        *["a", "a/b", "a/b/c.txt", "a/f", "a/f/g", "d", "d/e"]
+    ]
+    assert (root / "a" / "b" / "c.txt").read_text() == "x"
+
+
+def test_write_never_replaces(workspace: Workspace, root: Path) -> None:
+    workspace.write("a/f", "old")
+    with pytest.raises(FileExistsError, match=r"'a/f'$"):
+        workspace.write("a/f", "new")
+    with pytest.raises(FileExistsError):
+        workspace.write("a", "new")
+    assert workspace.read_bytes("a/f") == b"old"
+    assert names(root / "a") == ["f"]
+
+
+def test_of_sixteen_threads_one_makes_a_file(workspace: Workspace, root: Path) -> None:
+    begin, made = threading.Barrier(16), []
+
+    def write(number: int) -> None:
+        begin.wait()
+        try:
+            workspace.write("d/f", str(number) * 1000)
+        except FileExistsError:
+            return
+        made.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert workspace.read_text("d/f") == str(made[0]) * 1000
+    assert names(root / "d") == ["f"]
+
+
+def test_replace_makes_or_replaces(workspace: Workspace, root: Path) -> None:
+    workspace.replace("f", "old")
+    workspace.replace("f", "new")
+    assert workspace.read_bytes("f") == b"new"
+    assert names(root) == ["f"]
+
+
+@posix
+def test_replace_keeps_the_mode(workspace: Workspace, root: Path) -> None:
+    workspace.write("f", "old")
+    (root / "f").chmod(0o750)
+    workspace.replace("f", "new")
+    assert (root / "f").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_folder_is_not_replaced(workspace: Workspace) -> None:
+    workspace.write("a/f", "x")
+    for operate in (workspace.replace, workspace.append):
+        with pytest.raises(IsADirectoryError):
+            operate("a", "x")
+    with pytest.raises(IsADirectoryError):
+        workspace.read_bytes("a")
+
+
+def test_append_adds_to_the_end_or_makes(workspace: Workspace) -> None:
+    workspace.append("f", "one")
+    workspace.append("f", b"two")
+    assert workspace.read_bytes("f") == b"onetwo"
+
+
+@pytest.mark.parametrize("data", [None, 3, ["x"]])
+def test_what_is_neither_text_nor_bytes_is_a_type_error(data: Any, workspace: Workspace, root: Path) -> None:
+    for operate in (workspace.write, workspace.replace, workspace.append):
+        with pytest.raises(TypeError):
+            operate("f", data)
+    assert names(root) == []
+
+
+def test_a_file_of_the_workspace_is_none_itself(workspace: Workspace) -> None:
+    with pytest.raises(WorkspaceError, match="is the workspace itself"):
+        workspace.read_bytes(".")
+    with pytest.raises(WorkspaceError, match="is the workspace itself"):
+        workspace.delete(".")
+
+
+# -- reading
+
+
+def test_an_open_file_reads_on_and_is_named(workspace: Workspace) -> None:
+    workspace.write("a/f", b"0123456789")
+    with workspace.open("a/f") as file:
+        assert (file.read(3), file.read(), file.name) == (b"012", b"3456789", "a/f")
+
+
+def test_what_is_not_there_is_not_found(workspace: Workspace) -> None:
+    with pytest.raises(FileNotFoundError, match=r"'a/f'|'a'"):
+        workspace.read_bytes("a/f")
+    with pytest.raises(FileNotFoundError, match="'a'"):
+        workspace.list("a")
+
+
+def test_a_text_may_be_read_up_to_so_many_tokens(workspace: Workspace) -> None:
+    workspace.write("f", "One line of words.\n" * 1000)
+    with pytest.raises(UnsuitableFileError, match="'f' has more than 50 tokens"):
+        workspace.read_text("f", max_tokens=50)
+    cut = workspace.read_text("f", max_tokens=50, cut=True)
+    assert cut.endswith(".\n")
+    assert 5 <= cut.count("\n") <= 20
+
+
+def test_errors_of_reading_name_the_path(workspace: Workspace) -> None:
+    workspace.write("a/f", b"MZ\0\0")
+    for operate in (workspace.read_text, workspace.content_block):
+        with pytest.raises(UnsuitableFileError, match=r"^'a/f' "):
+            operate("a/f")
+
+
+def test_chunks_are_the_whole_text(workspace: Workspace) -> None:
+    text = "".join(f"Line {number}.\n" for number in range(1000))
+    workspace.write("f", text)
+    chunks = list(workspace.chunks("f", tokens=100))
+    assert "".join(chunk.text for chunk in chunks) == text
+    assert len(chunks) > 10
+
+
+def test_a_content_block_is_made_of_a_file(workspace: Workspace) -> None:
+    workspace.write("f", "some text")
+    block, tokens = workspace.content_block("f")
+    assert block == {"type": "text", "text": "some text"}
+    assert 1 <= tokens <= 4
+
+
+@pytest.mark.anyio
+async def test_a_workspace_is_used_from_an_event_loop_by_threads(workspace: Workspace) -> None:
+    await asyncio.gather(*(asyncio.to_thread(workspace.append, "f", f"{n};") for n in range(20)))
+    text = await asyncio.to_thread(workspace.read_text, "f")
+    assert sorted(text.split(";")[:-1], key=int) == [str(number) for number in range(20)]
+
+
+# -- listing
+
+
+def test_a_listing_tells_kinds_and_sizes_by_path(workspace: Workspace, root: Path) -> None:
+    workspace.write("b/c", "xyz")
+    workspace.write("a", "")
+    here = workspace.list()
+    assert [(entry.path, entry.is_folder, entry.size) for entry in here] == [("a", False, 0), ("b", True, 0)]
+    (entry,) = workspace.list("b")
+    assert (entry.path, entry.size, entry.modified) == ("b/c", 3, (root / "b" / "c").stat().st_mtime)
+
+
+@posix
+def test_a_listing_leaves_out_what_cannot_be_given_back(workspace: Workspace, root: Path) -> None:
+    workspace.write("d/f", "x")
+    (root / "link").symlink_to("d")
+    os.link(root / "d" / "f", root / "hard")
+    os.mkfifo(root / "pipe")
+    (root / "new\nline").write_text("x")
+    (root / "nul").write_text("x")
+    with suppress(OSError):  # macOS takes no such name
+        Path(os.fsdecode(os.fsencode(root) + b"/\xff")).write_text("x")
+    assert [entry.path for entry in workspace.list(recursive=True)] == ["d"]
+
+
+# -- deleting
+
+
+def test_what_is_deleted_comes_back(workspace: Workspace) -> None:
+    workspace.write("a/f", "x")
+    workspace.write("a/g", "y")
+    file = workspace.delete("a/f")
+    folder = workspace.delete("a")
+    assert workspace.list() == ()
+    assert workspace.deleted() == (folder, file)
+    workspace.restore(file)
+    assert workspace.read_bytes("a/f") == b"x"
+    with pytest.raises(FileExistsError, match="'a'"):
+        workspace.restore(folder)
+    workspace.delete("a")
+    workspace.restore(folder)
+    assert [entry.path for entry in workspace.list(recursive=True)] == ["a", "a/g"]
+
+
+def test_the_trash_outlives_the_workspace(workspace: Workspace, root: Path) -> None:
+    workspace.write("f", "x")
+    workspace.delete("f")
+    with Workspace(root) as other:
+        (deleted,) = other.deleted()
+        other.restore(deleted)
+        assert other.read_bytes("f") == b"x"
+        assert other.deleted() == ()
+    assert names(root / ".seawall-trash") == []
+
+
+def test_two_files_of_one_path_are_two_in_the_trash(workspace: Workspace) -> None:
+    for text in ("one", "two"):
+        workspace.write("f", text)
+        workspace.delete("f")
+    assert [deleted.path for deleted in workspace.deleted()] == ["f", "f"]
+
+
+def test_what_is_not_in_the_trash_is_not_restored(workspace: Workspace) -> None:
+    workspace.write("f", "x")
+    deleted = workspace.delete("f")
+    workspace.restore(deleted)
+    for gone in (deleted, Deleted("g", "0" * 16), Deleted("g", "../.."), Deleted("g", "")):
+        with pytest.raises(WorkspaceError, match="is not in the trash"):
+            workspace.restore(gone)
+
+
+def test_an_emptied_trash_holds_nothing(workspace: Workspace, root: Path) -> None:
+    workspace.empty_trash()
+    workspace.write("a/b/f", "x")
+    deleted = workspace.delete("a")
+    workspace.empty_trash()
+    assert workspace.deleted() == ()
+    assert names(root / ".seawall-trash") == []
+    with pytest.raises(WorkspaceError, match="the trash emptied"):
+        workspace.restore(deleted)
+
+
+@posix
+def test_an_emptied_trash_leaves_alone_what_its_links_point_to(
+    workspace: Workspace, root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "f").write_text("x")
+    (root / "a").mkdir()
+    (root / "a" / "link").symlink_to(tmp_path / "outside")
+    workspace.delete("a")
+    workspace.empty_trash()
+    assert names(tmp_path / "outside") == ["f"]
+
+
+@posix
+def test_a_trash_that_is_a_link_is_not_used(workspace: Workspace, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (root / ".seawall-trash").symlink_to(tmp_path / "outside")
+    workspace.write("f", "x")
+    for operate in (lambda: workspace.delete("f"), workspace.deleted, workspace.empty_trash):
+        with pytest.raises(WorkspaceError, match="is a symbolic link"):
+            operate()
+    assert (names(tmp_path / "outside"), workspace.read_bytes("f")) == ([], b"x")
+
+
+def test_deleting_what_is_not_there_leaves_nothing_in_the_trash(workspace: Workspace) -> None:
+    with pytest.raises(FileNotFoundError, match="'f'"):
+        workspace.delete("f")
+    assert workspace.deleted() == ()
