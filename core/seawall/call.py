@@ -101,7 +101,7 @@ class Call:
     store: Store = field(default_factory=MemoryStore, repr=False)
     """What calls share; `seawall.state.reach` is how a hook comes to it."""
     state_dir: Path | None = None
-    """The folder for files that are kept on this machine; `None`: keep none."""
+    """The folder for files that are kept on this machine, which may have to be made; `None`: keep none."""
     timeout: float | None = None
     """Seconds without a byte the caller itself allows; `None` when it set no limit."""
     attempts: list[Attempt] = field(default_factory=list)

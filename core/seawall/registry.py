@@ -1,10 +1,10 @@
 """Entry points and settings in, hooks out: which plugins there are, which of them run, their instances."""
 
 import inspect
-import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -18,8 +18,6 @@ from seawall.errors import ConfigError
 from seawall.hooks import Hooks
 from seawall.settings import Configuration, NoSettings, hint
 from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
-
-_log = logging.getLogger("seawall.registry")
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -137,16 +135,14 @@ def configured_store(arguments: Mapping[str, Any] | None = None) -> Store:
 
 
 def configured_folder(arguments: Mapping[str, Any] | None = None) -> Path | None:
-    """Return the folder that is configured for what is kept on this machine; `None` when there can be none.
+    """Return the folder for what is kept on this machine; `None`: none is configured, and the user has none.
 
     Raises:
         ConfigError: A setting is wrong.
     """
-    try:
+    with suppress(StoreUnavailableError):
         return state_folder(Configuration({}, arguments).core().state_dir)
-    except StoreUnavailableError as error:
-        _log.warning("nothing is kept on this machine: %s; set `state_dir` to a folder", error.reason)
-        return None
+    return None
 
 
 def instances(

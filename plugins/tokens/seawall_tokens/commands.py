@@ -1,16 +1,16 @@
-"""The commands `seawall usage` and `seawall count`."""
+"""The commands `seawall usage` and `seawall count`; what they run is imported when they run."""
 
 import json
 import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from seawall_tokens import report
+if TYPE_CHECKING:
+    from seawall_tokens.report import By, Report
 
 _DEFAULT_MODEL: Final = "claude-opus-5-5"
 _MAGIC: Final = (
@@ -20,90 +20,76 @@ _MAGIC: Final = (
     (b"GIF8", "a GIF image"),
     (b"PK\x03\x04", "a ZIP archive (or an office document)"),
     (b"\x1f\x8b", "gzip data"),
-    (b"\x7fELF", "a program"),
-    (b"SQLite format 3\0", "an SQLite database"),
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
 )
 
 
-class BadInputError(click.ClickException):
-    """What a user typed cannot be done; one line on stderr, exit code 2."""
+@click.command()
+@click.option(
+    "--by",
+    type=click.Choice(["model", "caller", "day"]),
+    default="model",
+    show_default=True,
+    help="A row for each.",
+)
+@click.option("--since", metavar="DATE|7d", help="From this day (UTC) on, or so many h, d or w back.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+def usage(by: "By", since: str | None, *, is_json: bool) -> None:
+    """Show what calls cost, by the ledger of this user: attempts, tokens, waste, dollars."""
+    from seawall.registry import configured_folder  # noqa: PLC0415
+    from seawall_tokens import report  # noqa: PLC0415
+    from seawall_tokens.rows import FILE  # noqa: PLC0415
 
-    exit_code = 2
-
-
-class _By(click.Choice[str]):
-    """Fails in one line."""
-
-    def fail(self, message: str, param: Any = None, ctx: Any = None) -> NoReturn:  # noqa: ARG002 - of click
-        raise BadInputError(f"--by: {message}")
-
-
-def usage_command(path: Path) -> click.Command:
-    """Return `seawall usage` for the ledger at `path`."""
-
-    @click.command("usage")
-    @click.option(
-        "--by", type=_By(report.ORDERS), default="model", show_default=True, help="One row for each."
-    )
-    @click.option("--since", metavar="DATE|7d", help="From this day (UTC) on, or so many d, h or w back.")
-    @click.option("--json", "is_json", is_flag=True, help="Sums as JSON.")
-    def usage(by: report.By, since: str | None, *, is_json: bool) -> None:
-        """Show what calls cost: tokens, dollars, waste, by the ledger of this user."""
-        try:
-            begin = None if since is None else report.moment(since, datetime.now(UTC))
-            found = report.read(path, by, begin)
-        except (report.UnreadableError, ValueError) as error:
-            raise BadInputError(str(error)) from error
-        if is_json:
-            _say(json.dumps(found.as_json(), indent=2))
-        else:
-            _say(_table(found, path))
-        if found.unpriced:
-            click.echo(
-                f"seawall: {found.unpriced:,} attempts are of models without a known price and in no sum of "
-                "dollars; set tokens.prices",
-                err=True,
-            )
-
-    return usage
+    if (folder := configured_folder()) is None:
+        raise click.ClickException("this user has no home directory; set `state_dir` to a folder")
+    try:
+        begin = None if since is None else report.moment(since, datetime.now(UTC))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        found = report.read(folder / FILE, by, begin)
+    except report.UnreadableError as error:
+        raise click.ClickException(str(error)) from error
+    _say(json.dumps(found.as_json(), indent=2) if is_json else _table(found, folder / FILE))
+    if found.unpriced:
+        click.echo(
+            f"seawall: {found.unpriced:,} attempts are of models without a known price and in no sum of "
+            "dollars; set tokens.prices",
+            err=True,
+        )
 
 
-def _table(found: report.Report, path: Path) -> str:
+def _table(found: "Report", path: Path) -> str:
+    from seawall_tokens.table import SIGNS, table  # noqa: PLC0415
+
     if not found.rows:
         return f"nothing is in the ledger {path}"
     lines = [
         f"{text}  {click.style(bar, fg='cyan') if bar else ''}".rstrip()
-        for text, bar in report.table(found, is_plain=not _writes("█▏…"))
+        for text, bar in table(found, is_plain=not _writes(SIGNS))
     ]
     if found.lost:
         lines.append(f"lost: {found.lost:,} attempts whose process died; counted as far as they had streamed")
     text = "\n".join(lines)
-    return text if report.is_colored() else click.unstyle(text)
+    # https://no-color.org
+    return click.unstyle(text) if os.environ.get("NO_COLOR") else text
 
 
-def count_command(estimate: Callable[[str, str], int]) -> click.Command:
-    """Return `seawall count`.
+@click.command()
+@click.argument("files", metavar="FILES...", nargs=-1, required=True)
+@click.option("--model", default=_DEFAULT_MODEL, show_default=True)
+def count(files: tuple[str, ...], model: str) -> None:
+    """Estimate the tokens of text FILES (- for stdin); nothing is sent."""
+    import seawall  # noqa: PLC0415
 
-    Args:
-        estimate: Tokens of a text for a model, as the hook `estimate_tokens` has it.
-    """
-
-    @click.command("count")
-    @click.argument("files", metavar="FILES...", nargs=-1, required=True)
-    @click.option("--model", default=_DEFAULT_MODEL, show_default=True)
-    def count(files: tuple[str, ...], model: str) -> None:
-        """Estimate the tokens of text FILES (- for stdin); nothing is sent."""
-        if files.count("-") > 1:
-            raise BadInputError("stdin (-) can be read only once")
-        counted = [(estimate(_text(name), model), click.format_filename(name)) for name in files]
-        if len(counted) > 1:
-            counted.append((sum(tokens for tokens, _ in counted), "total"))
-        width = max(len(f"{tokens:,}") for tokens, _ in counted)
-        _say("\n".join(f"{tokens:>{width},}  {name}" for tokens, name in counted))
-
-    return count
+    if files.count("-") > 1:
+        raise click.UsageError("stdin (-) can be read only once")
+    counted = [(seawall.estimate_tokens(_text(name), model), click.format_filename(name)) for name in files]
+    if len(counted) > 1:
+        counted.append((sum(tokens for tokens, _ in counted), "total"))
+    width = max(len(f"{tokens:,}") for tokens, _ in counted)
+    _say("\n".join(f"{tokens:>{width},}  {name}" for tokens, name in counted))
 
 
 def _text(name: str) -> str:
@@ -111,27 +97,25 @@ def _text(name: str) -> str:
     shown = repr(click.format_filename(name))
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return _decoded(data, shown)
     except IsADirectoryError as error:
-        raise BadInputError(f"{shown} is a folder; name its files") from error
+        raise click.UsageError(f"{shown} is a folder; name its files") from error
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or str(error)
-        raise BadInputError(f"cannot read {shown}: {said}") from error
+        raise click.UsageError(f"cannot read {shown}: {said}") from error
+    return _decoded(data, shown)
 
 
 def _decoded(data: bytes, shown: str) -> str:
     kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
-    if kind is None and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        kind = "a WebP image"
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         said = kind or f"not UTF-8: byte {error.start} is {data[error.start]:#04x}"
-        raise BadInputError(f"{shown} is {said}; only text can be counted") from error
+        raise click.UsageError(f"{shown} is {said}; only text can be counted") from error
     if kind is None and "\0" in text:
         kind = f"binary data: byte {data.index(0)} is 0x00"
     if kind is not None:
-        raise BadInputError(f"{shown} is {kind}; only text can be counted")
+        raise click.UsageError(f"{shown} is {kind}; only text can be counted")
     return text
 
 

@@ -4,23 +4,31 @@ A row is written when its attempt fails and when its call ends, each time in a s
 that asks (`Offload`). How far the attempts under way have come one thread writes every few seconds: a kill
 loses of them what was streamed since then, and nothing else.
 
-Nothing here fails a call: a ledger that cannot be written is said once, and calls go on without it.
+Nothing here fails a call: that the file cannot be written is said once, and calls go on. What could not be
+written is kept for a while, and that thread tries again.
 """
 
 import functools
 import logging
 import threading
-from collections.abc import Callable
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from seawall import Call, Outcome, state
 from seawall_tokens.prices import Prices
-from seawall_tokens.rows import FILE, PUT, TABLE, VERSION, Track, was_sent
+from seawall_tokens.pulse import Pulse
+from seawall_tokens.rows import FILE, PUT, TABLE, VERSION, Row, Track
 
 _log: Final = logging.getLogger("seawall.tokens.ledger")
+
+_INTERVAL: Final = 2.0
+_MOST_WAITING: Final = 10_000
+"""Rows that are kept while they cannot be written; they take some 5 MB."""
 
 
 def _now() -> datetime:
@@ -38,7 +46,9 @@ class Ledger:
         clock: What time it is, aware of its zone.
     """
 
-    def __init__(self, path: Path, *, interval: float = 2.0, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, path: Path, *, interval: float = _INTERVAL, clock: Callable[[], datetime] = _now
+    ) -> None:
         self.path = path
         self._file = state.SQLiteFile(path, table=TABLE, version=VERSION)
         self._interval = interval
@@ -49,101 +59,105 @@ class Ledger:
 
     def begun(self, call: Call, caller: str, prices: Prices) -> None:
         """The current attempt is about to be sent, or will be when `pre_request` is asked again."""
-        track: Track | None = call.state.get(self)
-        if track is None:
-            track = call.state[self] = Track(call, caller, prices)
-        track.times[call.attempt] = self._clock()
         with self._lock:
-            self._open.add(track)
-            follower = None if self._follower else threading.Thread(target=self._follow, daemon=True)
-            self._follower = self._follower or follower
-        if follower is not None:
-            follower.name = "seawall-ledger"
-            self._start(follower)
+            is_first = not self._open
+            track = self._open.setdefault(call, Track(caller, prices))
+        track.times[call.attempt] = self._clock()
+        with suppress(RuntimeError):
+            # no thread can be started while the interpreter ends, or when there are too many
+            self._pulse.start()
+            if is_first:
+                self._pulse.wake()
 
     def failed(self, call: Call) -> None:
         """The current attempt failed."""
-        if (track := call.state.get(self)) is not None:
-            with self._writing:
-                self._write([track.row(call.attempts[-1], self._clock(), owner=self._owner)])
+        with self._lock:
+            track = self._open.get(call)
+        if track is not None:
+            self._write(track.rows(call, self._clock(), self._owner)[-1:])
 
     def ended(self, call: Call, outcome: Outcome) -> None:
         """The call ended: of each attempt is known how, and what of it was wasted."""
-        track: Track | None = call.state.pop(self, None)
-        if track is None:
-            return
         with self._lock:
-            self._open.discard(track)
-        with self._writing:
-            self._write(track.last_rows(outcome, self._clock()))
+            track = self._open.pop(call, None)
+        if track is not None:
+            self._write(track.last_rows(call, outcome, self._clock()))
 
     def flush(self) -> None:
-        """Write how far the attempts under way have come."""
-        with self._writing:
-            with self._lock:
-                under_way = [(track, track.call.attempts[-1]) for track in self._open]
-            self._write(
-                [
-                    track.row(attempt, self._clock(), owner=self._owner)
-                    for track, attempt in under_way
-                    if was_sent(attempt)
-                ]
-            )
+        """Write how far the attempts under way have come, and what could not be written before."""
+        # an attempt takes longer than to read the prices, and nobody waits here
+        Prices.warm()
+        with self._lock:
+            under_way = list(self._open.items())
+        now = self._clock()
+        self._put([row for call, track in under_way for row in track.rows(call, now, self._owner)])
 
     def close(self) -> None:
         """Close the file; nothing is written any more."""
-        self._is_closed.set()
         self._file.close()
 
     def after_fork(self) -> None:
         """Leave to the parent what is its own."""
         self._lock = threading.Lock()
-        self._writing = threading.Lock()
-        """Held while rows are made and written, so that none is replaced by an older one."""
-        self._open: set[Track] = set()
-        self._follower: threading.Thread | None = None
-        self._is_closed = threading.Event()
+        self._open: weakref.WeakKeyDictionary[Call, Track] = weakref.WeakKeyDictionary()
+        self._waiting: deque[Row] = deque()
+        """Rows of attempts that have ended which are not in the file yet."""
+        self._lost = 0
+        self._pulse = Pulse(self.flush, self._is_needed, interval=self._interval, name="seawall-ledger")
         self._owner = state.owners.new_owner()
 
-    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+    def _is_needed(self) -> bool:
+        with self._lock:
+            return bool(self._open or self._waiting)
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        """Write rows of attempts that have ended."""
+        with self._lock:
+            self._waiting.extend(rows)
+            if self._is_failing:
+                # the call does not wait for what failed just now
+                return
+        self._put([])
+
+    def _put(self, under_way: Sequence[Row]) -> None:
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        rows = [*waiting, *under_way]
         if not rows:
             return
         try:
             self._file.run(lambda connection: connection.executemany(PUT, rows))
         except state.StoreError as error:
-            if not self._is_failing:
-                _log.warning("the ledger cannot be written, calls go on: %s: %s", self.path, error.reason)
-            self._is_failing = True
+            self._put_off(waiting, error.reason)
         else:
-            if self._is_failing:
-                _log.warning(
-                    "the ledger is written again, what was spent meanwhile is missing: %s", self.path
-                )
-            self._is_failing = False
+            self._succeed()
 
-    # -- the thread that follows attempts under way
+    def _put_off(self, rows: Sequence[Row], why: str) -> None:
+        with self._lock:
+            self._waiting.extend(rows)
+            while len(self._waiting) > _MOST_WAITING:
+                self._waiting.popleft()
+                self._lost += 1
+            was_failing, self._is_failing = self._is_failing, True
+        if not was_failing:
+            _log.warning("the ledger cannot be written, calls go on: %s: %s", self.path, why)
 
-    def _start(self, follower: threading.Thread) -> None:
-        try:
-            follower.start()
-        except RuntimeError:
-            # none can be started while the interpreter ends, or when there are too many
-            self._follower = None
-
-    def _follow(self) -> None:
-        # an attempt takes longer than to read the prices, and nobody waits here
-        Prices.warm()
-        while not self._is_closed.wait(self._interval):
-            with self._lock:
-                if not self._open:
-                    self._follower = None
-                    return
-            self.flush()
+    def _succeed(self) -> None:
+        with self._lock:
+            was_failing, self._is_failing = self._is_failing, False
+            lost, self._lost = self._lost, 0
+        if was_failing:
+            missing = f"; {lost:,} attempts of the meantime are missing" if lost else ""
+            _log.warning("the ledger is written again%s: %s", missing, self.path)
 
 
 @functools.cache
-def ledger_in(folder: Path) -> Ledger | None:
+def ledger_in(folder: Path | None) -> Ledger | None:
     """Return the ledger of a state directory, the same for all in this process; `None` where none can be."""
+    if folder is None:
+        _log.warning("no ledger is kept: this user has no home directory; set `state_dir` to a folder")
+        return None
     with suppress(ImportError):
         return Ledger(folder / FILE)
     _log.warning("no ledger is kept: this Python was built without sqlite3")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from seawall import Attempt, Call, ContinuationMismatchError, Outcome
-from seawall.state import owners
+import seawall
+from seawall import Attempt, Call, Outcome
 from seawall_tokens.estimator import tokens_of_length
 from seawall_tokens.prices import Counts, Prices
 
@@ -33,85 +33,106 @@ TABLE: Final = """CREATE TABLE attempts (
     updated REAL NOT NULL,
     PRIMARY KEY (time, call, attempt)
 ) WITHOUT ROWID"""
-PUT: Final = "REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _LONGEST_NAME: Final = 200
-_FORGOTTEN: Final = 600.0
-"""Seconds after which an attempt nobody has updated is lost, where its process cannot be looked up."""
 
 
-@dataclass(eq=False, slots=True)
+class Row(NamedTuple):
+    """The columns of `TABLE`."""
+
+    time: float
+    call: str
+    attempt: int
+    caller: str
+    model: str
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    thinking_tokens: int
+    is_estimated: bool
+    dollars: float | None
+    ended: str | None
+    wasted_output_tokens: int | None
+    owner: str | None
+    updated: float
+
+
+PUT: Final = f"""
+    INSERT INTO attempts VALUES ({", ".join("?" * len(Row._fields))})
+    ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in Row._fields)}
+    WHERE owner IS NOT NULL AND (ended IS NULL OR excluded.ended IS NOT NULL)
+"""  # noqa: S608 - the names are those above
+"""Writes a row, in whatever order: what is known of an attempt that has ended is not replaced by less."""
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
-    """A call whose attempts have rows."""
+    """What is to be said of all attempts of a call."""
 
-    call: Call
     caller: str
     prices: Prices
     times: dict[int, datetime] = field(default_factory=dict)
     """When each attempt was about to be sent."""
 
-    def row(
+    def rows(self, call: Call, now: datetime, owner: str) -> list[Row]:
+        """Return the rows of the attempts of a call that goes on; `owner` is who will write them again."""
+        return [self._row(call, attempt, now, owner=owner) for attempt in _sent(call.attempts)]
+
+    def last_rows(self, call: Call, outcome: Outcome, now: datetime) -> list[Row]:
+        """Return the rows of all attempts of a call that has ended."""
+        kept_from = _kept_from(call, outcome)
+        return [
+            self._row(
+                call,
+                attempt,
+                now,
+                ended=_said(outcome),
+                wasted=attempt.usage.output_tokens if attempt.number < kept_from or _is_other(attempt) else 0,
+            )
+            for attempt in _sent(outcome.attempts)
+        ]
+
+    def _row(
         self,
+        call: Call,
         attempt: Attempt,
         now: datetime,
         *,
         owner: str | None = None,
         ended: str | None = None,
         wasted: int | None = None,
-    ) -> tuple[Any, ...]:
-        """Return the values of an attempt's row.
-
-        Args:
-            attempt: One that was sent.
-            now: When this is known.
-            owner: Who will write the row again.
-            ended: How it ended if it did not fail.
-            wasted: Tokens of its output that its caller has no use for.
-        """
+    ) -> Row:
         if attempt.error is not None:
             ended = type(attempt.error).__name__
         usage = {**attempt.raw_usage, **attempt.usage.counts()}
         if ended is None:
-            written = tokens_of_length(attempt.written, self.call.model)
+            written = tokens_of_length(attempt.written, call.model)
             usage["output_tokens"] = max(attempt.usage.output_tokens, written)
         time, counts = self.times.get(attempt.number, now), Counts.of(usage)
-        return (
-            time.timestamp(),
-            self.call.id,
-            attempt.number,
-            _name(self.caller),
-            _name(self.call.model),
-            counts.input,
-            counts.cache_read,
-            counts.cache_write,
-            counts.output,
-            counts.thinking,
-            ended is None or attempt.usage.is_estimated,
-            self.prices.dollars(self.call.model, usage, time, served=attempt.model),
-            ended,
-            wasted,
-            owner,
-            now.timestamp(),
+        return Row(
+            time=time.timestamp(),
+            call=call.id,
+            attempt=attempt.number,
+            caller=_name(self.caller),
+            model=_name(call.model),
+            input_tokens=counts.input,
+            cache_read_tokens=counts.cache_read,
+            cache_write_tokens=counts.cache_write,
+            output_tokens=counts.output,
+            thinking_tokens=counts.thinking,
+            is_estimated=ended is None or attempt.usage.is_estimated,
+            dollars=self.prices.dollars(call.model, usage, time, served=attempt.model),
+            ended=ended,
+            wasted_output_tokens=wasted,
+            owner=owner,
+            updated=now.timestamp(),
         )
 
-    def last_rows(self, outcome: Outcome, now: datetime) -> list[tuple[Any, ...]]:
-        """Return the rows of all attempts, now that the call has ended."""
-        attempts = outcome.attempts
-        return [
-            self.row(attempt, now, ended=_said(outcome), wasted=wasted)
-            for attempt, wasted in zip(attempts, _wasted(self.call, attempts, outcome), strict=True)
-            if was_sent(attempt)
-        ]
 
-
-def was_sent(attempt: Attempt) -> bool:
-    """Whether anything came back of it, be it an error; else it cost nothing that could be known."""
-    return attempt.status is not None or attempt.error is not None
-
-
-def is_lost(owner: str, updated: float, now: float) -> bool:
-    """Whether the process that wrote a row is gone, so that it will not end it."""
-    return owners.is_surely_dead(owner) or now - updated > _FORGOTTEN
+def _sent(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Return the attempts of which anything came back, be it an error; others cost nothing that is known."""
+    return [attempt for attempt in attempts if attempt.status is not None or attempt.error is not None]
 
 
 def _said(outcome: Outcome) -> str:
@@ -120,17 +141,16 @@ def _said(outcome: Outcome) -> str:
     return type(outcome.error).__name__ if outcome.status == "failed" and outcome.error else outcome.status
 
 
-def _wasted(call: Call, attempts: Sequence[Attempt], outcome: Outcome) -> list[int]:
-    """Return the output of each attempt that its caller does not have in a message it can use."""
-    has_nothing = outcome.status == "failed" or (outcome.status == "abandoned" and not call.stream)
-    restarts = [place for place, attempt in enumerate(attempts) if attempt.way == "restart"]
-    first_kept = len(attempts) if has_nothing else max(restarts, default=0)
-    return [
-        attempt.usage.output_tokens
-        if place < first_kept or isinstance(attempt.error, ContinuationMismatchError)
-        else 0
-        for place, attempt in enumerate(attempts)
-    ]
+def _kept_from(call: Call, outcome: Outcome) -> int:
+    """Return the number of the first attempt whose output its caller has, in a message it can use."""
+    if outcome.status == "failed" or (outcome.status == "abandoned" and not call.stream):
+        return len(outcome.attempts) + 1
+    return max((attempt.number for attempt in outcome.attempts if attempt.way == "restart"), default=1)
+
+
+def _is_other(attempt: Attempt) -> bool:
+    """Whether it brought another answer than the one it was to go on with."""
+    return isinstance(attempt.error, seawall.ContinuationMismatchError)
 
 
 def _name(text: str) -> str:

@@ -17,5 +17,5 @@ class TokensSettings(BaseModel):
     """Other sizes of the system prompt for tools, for the models whose name begins with a key; the longest
     key counts."""
     prices: Mapping[str, ModelPrice] = {}
-    """Prices of models by the name they are asked for, in dollars per million tokens: they go before the known
-    ones."""
+    """Prices of models by the name they are asked for, in dollars per million tokens: they go before the
+    known ones."""
