@@ -69,6 +69,8 @@ def _table(found: "Report", path: Path) -> str:
         f"{text}  {click.style(bar, fg='cyan') if bar else ''}".rstrip()
         for text, bar in table(found, is_plain=not _writes(SIGNS))
     ]
+    if found.estimated:
+        lines.append(f"estimated: {found.estimated:,} attempts that broke before the API had counted them")
     if found.lost:
         lines.append(f"lost: {found.lost:,} attempts whose process died; counted as far as they had streamed")
     text = "\n".join(lines)

@@ -152,13 +152,23 @@ class Ledger:
             _log.warning("the ledger is written again%s: %s", missing, self.path)
 
 
-@functools.cache
+_ledgers: Final[dict[Path, Ledger]] = {}
+
+
 def ledger_in(folder: Path | None) -> Ledger | None:
     """Return the ledger of a state directory, the same for all in this process; `None` where none can be."""
     if folder is None:
-        _log.warning("no ledger is kept: this user has no home directory; set `state_dir` to a folder")
+        _say_once("this user has no home directory; set `state_dir` to a folder")
         return None
+    if (known := _ledgers.get(folder)) is not None:
+        return known
     with suppress(ImportError):
-        return Ledger(folder / FILE)
-    _log.warning("no ledger is kept: this Python was built without sqlite3")
+        # of two threads that are the first, both get one
+        return _ledgers.setdefault(folder, Ledger(folder / FILE))
+    _say_once("this Python was built without sqlite3")
     return None
+
+
+@functools.cache
+def _say_once(why: str) -> None:
+    _log.warning("no ledger is kept: %s", why)

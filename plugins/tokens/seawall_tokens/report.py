@@ -27,7 +27,8 @@ _SUMS: Final = """
     coalesce(sum(coalesce(wasted_output_tokens, is_lost * output_tokens)), 0),
     sum(dollars),
     coalesce(sum(dollars IS NULL AND used > 0), 0),
-    coalesce(sum(is_lost AND ended IS NULL), 0)
+    coalesce(sum(is_lost AND ended IS NULL), 0),
+    coalesce(sum(is_estimated AND ended IS NOT NULL), 0)
 """
 _FROM: Final = """
     FROM (SELECT *, input_tokens + cache_read_tokens + cache_write_tokens + output_tokens AS used,
@@ -73,6 +74,8 @@ class Report:
     """Attempts that used tokens nobody knows the price of."""
     lost: int = 0
     """Attempts whose process died."""
+    estimated: int = 0
+    """Attempts that broke before the API had counted all of their tokens."""
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -147,8 +150,9 @@ def _report(connection: sqlite3.Connection, by: By, since: float) -> Report:
         f"SELECT {_KEYS[by]} AS key, {_SUMS} {_FROM} GROUP BY key ORDER BY {_ORDERS[by]}",
         [since],
     ).fetchall()
-    *totals, unpriced, lost = connection.execute(f"SELECT {_SUMS} {_FROM}", [since]).fetchone()
-    return Report(by, tuple((row[0], _sums(row[1:9])) for row in found), _sums(totals), unpriced, lost)
+    *totals, unpriced, lost, estimated = connection.execute(f"SELECT {_SUMS} {_FROM}", [since]).fetchone()
+    listed = tuple((row[0], _sums(row[1:9])) for row in found)
+    return Report(by, listed, _sums(totals), unpriced, lost, estimated)
 
 
 def _sums(values: Sequence[Any]) -> Sums:

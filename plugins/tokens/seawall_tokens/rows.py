@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import seawall
@@ -25,7 +26,7 @@ TABLE: Final = """CREATE TABLE attempts (
     cache_write_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     thinking_tokens INTEGER NOT NULL,
-    is_estimated INTEGER NOT NULL, -- 0: the output as the API counted it
+    is_estimated INTEGER NOT NULL, -- 0: as the API counted it
     dollars REAL, -- NULL: no price is known
     ended TEXT, -- NULL: not yet, or its process died; else ok, stopped, abandoned or the class of an error
     wasted_output_tokens INTEGER, -- NULL: its call has not ended, or its process died
@@ -121,7 +122,7 @@ class Track:
             cache_write_tokens=counts.cache_write,
             output_tokens=counts.output,
             thinking_tokens=counts.thinking,
-            is_estimated=ended is None or attempt.usage.is_estimated,
+            is_estimated=ended is None or attempt.usage.is_estimated or _is_untold(attempt),
             dollars=self.prices.dollars(call.model, usage, time, served=attempt.model),
             ended=ended,
             wasted_output_tokens=wasted,
@@ -133,6 +134,11 @@ class Track:
 def _sent(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Return the attempts of which anything came back, be it an error; others cost nothing that is known."""
     return [attempt for attempt in attempts if attempt.status is not None or attempt.error is not None]
+
+
+def _is_untold(attempt: Attempt) -> bool:
+    """Whether the API took the request and the answer broke before it told any count."""
+    return attempt.status == HTTPStatus.OK and attempt.error is not None and not attempt.raw_usage
 
 
 def _said(outcome: Outcome) -> str:
