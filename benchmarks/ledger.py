@@ -11,6 +11,8 @@ answers as the simulator bills it, so that all is exact that a client can know:
   not sent is billed, and told to nobody: the column `never sent`.
 - `left`: after a reset, or when the client had to leave (bad JSON), some of what was sent may not have been
   read. It is never more than was sent: the column `not read`.
+- `untold`: an answer that broke before it had told anything, such as half a JSON document. The ledger has an
+  estimate of the input, and no output.
 
 The exit code is 1 when an attempt is missing or too many, or a count of one is not as above.
 """
@@ -18,6 +20,7 @@ The exit code is 1 when an attempt is missing or too many, or a count of one is 
 import argparse
 import asyncio
 import json
+import operator
 import random
 import sqlite3
 import subprocess
@@ -27,9 +30,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anthropic
 
@@ -45,6 +48,8 @@ IN_THE_BODY = ("eof", "fin", "cut_frame", "error_event", "malformed_json", "rese
 CALLS_OF_ONE = 20
 """Calls to one simulator."""
 TOGETHER = 8
+COLUMNS = ("billed", "ledger", "never_sent", "not_read")
+Calls = Iterable[tuple[int, dict[str, Any]]]
 CACHED = [{"type": "text", "text": "Be brief. " * 900, "cache_control": {"type": "ephemeral"}}]
 
 
@@ -56,8 +61,7 @@ class AsBilled:
         return len(pieces(text))
 
 
-@dataclass
-class Tokens:
+class Tokens(NamedTuple):
     """Of one attempt, or of many."""
 
     input: int = 0
@@ -65,25 +69,16 @@ class Tokens:
     cache_write: int = 0
     output: int = 0
 
-    @classmethod
-    def billed(cls, sent: Received) -> "Tokens":
-        return cls(
-            sent.input_tokens,
-            sent.cache_read_input_tokens,
-            sent.cache_creation_input_tokens,
-            sent.output_tokens,
-        )
+    def plus(self, other: "Tokens") -> "Tokens":
+        """Return the sums."""
+        return Tokens(*map(operator.add, self, other))
 
-    @classmethod
-    def written(cls, row: Mapping[str, Any]) -> "Tokens":
-        return cls(*(row[f"{field.name}_tokens"] for field in fields(cls)))
+    def less(self, other: "Tokens") -> "Tokens":
+        """Return the differences."""
+        return Tokens(*map(operator.sub, self, other))
 
-    def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(*(mine + theirs for mine, theirs in zip(self.all, other.all, strict=True)))
 
-    @property
-    def all(self) -> list[int]:
-        return [getattr(self, field.name) for field in fields(self)]
+NONE = Tokens()
 
 
 @dataclass
@@ -91,31 +86,35 @@ class Account:
     """Attempts of one kind."""
 
     attempts: int = 0
-    billed: Tokens = field(default_factory=Tokens)
-    ledger: Tokens = field(default_factory=Tokens)
-    never_sent: Tokens = field(default_factory=Tokens)
-    not_read: Tokens = field(default_factory=Tokens)
+    billed: Tokens = NONE
+    ledger: Tokens = NONE
+    never_sent: Tokens = NONE
+    not_read: Tokens = NONE
     wrong: int = 0
     """Attempts whose counts are not as they should be."""
 
     def enter(self, kind: str, sent: Received, row: Mapping[str, Any]) -> None:
-        billed, told, ledger = Tokens.billed(sent), told_of(sent, row), Tokens.written(row)
+        """Compare an attempt with its row."""
+        billed, told = billed_of(sent), told_of(sent, row) if kind != "untold" else NONE
+        ledger = Tokens(*(row[f"{name}_tokens"] for name in Tokens._fields))
         self.attempts += 1
-        self.billed += billed
-        self.ledger += ledger
-        self.never_sent += less(billed, told)
-        self.not_read += less(told, ledger)
-        is_right = ledger == told if kind != "left" else all(v >= 0 for v in less(told, ledger).all)
+        self.billed = self.billed.plus(billed)
+        self.ledger = self.ledger.plus(ledger)
+        self.never_sent = self.never_sent.plus(billed.less(told))
+        if kind == "untold":
+            is_right = ledger.input > 0
+        else:
+            self.not_read = self.not_read.plus(told.less(ledger))
+            is_right = min(told.less(ledger)) >= 0 if kind == "left" else ledger == told
         if not is_right or (kind == "whole" and billed != told):
             self.wrong += 1
             print(f"wrong: {sent.ended} {sent.status}: billed {billed}, told {told}, ledger {dict(row)}")
 
 
-def less(more: Tokens, fewer: Tokens) -> Tokens:
-    return Tokens(*(mine - theirs for mine, theirs in zip(more.all, fewer.all, strict=True)))
-
-
 def kind_of(sent: Received, row: Mapping[str, Any]) -> str:
+    """Return the account of an attempt."""
+    if row["is_estimated"] and not row["output_tokens"]:
+        return "untold"
     if row["ended"] == "ok" or not sent.input_tokens:
         return "whole"
     # what was wrong in a stream that the server sent to its end was for the client to find
@@ -123,21 +122,23 @@ def kind_of(sent: Received, row: Mapping[str, Any]) -> str:
     return "left" if is_left else "cut"
 
 
+def billed_of(sent: Received) -> Tokens:
+    """Return what the simulator billed for a request."""
+    written = sent.cache_creation_input_tokens
+    return Tokens(sent.input_tokens, sent.cache_read_input_tokens, written, sent.output_tokens)
+
+
 def told_of(sent: Received, row: Mapping[str, Any]) -> Tokens:
-    """What was sent whole of the answer: all that a client can know of."""
+    """Return what was sent whole of the answer: all that a client can know of."""
+    told = billed_of(sent)
     if not sent.stream:
         # a document tells all or nothing
-        return Tokens.billed(sent) if row["ended"] == "ok" else Tokens()
-    if not sent.tokens_sent:
-        # not even its `message_start`
-        return Tokens()
-    told = Tokens.billed(sent)
-    if sent.ended != "complete":
-        told.output = sent.tokens_sent
-    return told
+        return told if row["ended"] == "ok" else NONE
+    return told if sent.ended == "complete" else told._replace(output=sent.tokens_sent)
 
 
 def random_fault(rng: random.Random, attempt: int, events: int) -> Fault:
+    """Return a fault of any kind for an attempt."""
     kind = rng.choice(BEFORE_THE_BODY + IN_THE_BODY)
     if kind == "status":
         return Fault(kind, attempt, status=rng.choice((429, 500, 529)), retry_after="0")
@@ -145,26 +146,31 @@ def random_fault(rng: random.Random, attempt: int, events: int) -> Fault:
 
 
 def parameters(rng: random.Random, number: int) -> dict[str, Any]:
+    """Return those of one call."""
     words = f"Report {number}. " + "All of it, please. " * rng.randrange(40)
     return {
         "model": rng.choice(MODELS),
         # the larger ones are streamed on the wire, whatever the caller asks for
         "max_tokens": rng.choice((1_000, 64_000)),
         "messages": [{"role": "user", "content": words}],
-        **({"system": CACHED} if rng.random() < 0.5 else {}),  # noqa: PLR2004
+        **({"system": CACHED} if rng.random() < 0.5 else {}),
     }
 
 
 def caller_of(number: object) -> str:
+    """Return the name in the ledger of who makes a call."""
     return f"caller {number}"
 
 
 def protected(client: Any, folder: Path) -> Any:
+    """Return a protected client that keeps its ledger in a folder."""
     plugins = ["streaming", "backoff", "tokens", AsBilled()]
     return seawall.protect(client, settings={**SETTINGS, "state_dir": str(folder)}, plugins=plugins)
 
 
-def call_in_threads(simulator: Simulator, folder: Path, calls: Iterable[tuple[int, dict[str, Any]]]) -> None:
+def call_in_threads(simulator: Simulator, folder: Path, calls: Calls) -> None:
+    """Make calls with one sync client."""
+
     def one(client: anthropic.Anthropic, number: int, params: dict[str, Any]) -> None:
         with suppress(anthropic.APIError), seawall_tokens.caller(caller_of(number)):
             if number % 3:
@@ -182,9 +188,8 @@ def call_in_threads(simulator: Simulator, folder: Path, calls: Iterable[tuple[in
             made.result()
 
 
-async def call_in_tasks(
-    simulator: Simulator, folder: Path, calls: Iterable[tuple[int, dict[str, Any]]]
-) -> None:
+async def call_in_tasks(simulator: Simulator, folder: Path, calls: Calls) -> None:
+    """Make calls with one async client."""
     gate = asyncio.Semaphore(TOGETHER)
 
     async def one(client: anthropic.AsyncAnthropic, number: int, params: dict[str, Any]) -> None:
@@ -214,7 +219,7 @@ def called(folder: Path, rng: random.Random, first: int, calls: int) -> list[Rec
 
 
 def rows_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the ledger by caller, each in the order of its attempts."""
+    """Return the rows of the ledger by caller, each in the order of its attempts."""
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as connection:
         connection.row_factory = sqlite3.Row
         found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -224,7 +229,7 @@ def rows_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def reconciled(requests: list[Received], rows: dict[str, list[dict[str, Any]]]) -> dict[str, Account]:
-    """The accounts by kind, after every attempt was compared with its row."""
+    """Return the accounts by kind, after every attempt was compared with its row."""
     by_caller: defaultdict[str, list[Received]] = defaultdict(list)
     for sent in requests:
         words = sent.body["messages"][0]["content"]
@@ -243,33 +248,32 @@ def reconciled(requests: list[Received], rows: dict[str, list[dict[str, Any]]]) 
 
 
 def show(accounts: dict[str, Account], said: dict[str, Any]) -> bool:
-    """Print the books; return whether they agree."""
+    """Print the books; return whether they agree with each other and with what the command said."""
     total = Account()
     print(f"{'':8}{'attempts':>10}  {'':12}{'billed':>12}{'ledger':>12}{'never sent':>12}{'not read':>10}")
     for kind, account in sorted(accounts.items(), reverse=True):
-        for name in ("attempts", "billed", "ledger", "never_sent", "not_read", "wrong"):
-            setattr(total, name, getattr(total, name) + getattr(account, name))
-        lines(kind, account)
-    lines("all", total)
-    agrees = not total.wrong
-    for field in fields(Tokens):
-        agrees &= said[f"{field.name}_tokens"] == getattr(total.ledger, field.name)
-    agrees &= said["attempts"] == total.attempts
-    print(f"\n`seawall usage --json` says the sums of the ledger, and each attempt is right: {agrees}")
-    return bool(agrees)
+        total.attempts += account.attempts
+        total.wrong += account.wrong
+        for name in COLUMNS:
+            setattr(total, name, getattr(total, name).plus(getattr(account, name)))
+        show_one(kind, account)
+    show_one("all", total)
+    told = [said[f"{name}_tokens"] for name in Tokens._fields]
+    agrees = not total.wrong and told == list(total.ledger) and said["attempts"] == total.attempts
+    print(f"\neach attempt is as above, and `seawall usage --json` says the sums of the ledger: {agrees}")
+    return agrees
 
 
-def lines(kind: str, account: Account) -> None:
-    for place, field in enumerate(fields(Tokens)):
+def show_one(kind: str, account: Account) -> None:
+    """Print the lines of one account."""
+    for place, name in enumerate(Tokens._fields):
         head = f"{kind:8}{account.attempts:>10,}" if not place else ""
-        billed, ledger, unsent, unread = (
-            getattr(tokens, field.name)
-            for tokens in (account.billed, account.ledger, account.never_sent, account.not_read)
-        )
-        print(f"{head:18}  {field.name:12}{billed:>12,}{ledger:>12,}{unsent:>12,}{unread:>10,}")
+        billed, ledger, unsent, unread = (getattr(account, column)[place] for column in COLUMNS)
+        print(f"{head:18}  {name:12}{billed:>12,}{ledger:>12,}{unsent:>12,}{unread:>10,}")
 
 
 def main() -> int:
+    """Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -280,8 +284,8 @@ def main() -> int:
         folder, requests = Path(name), []
         for first in range(0, options.calls, CALLS_OF_ONE):
             requests += called(folder, rng, first, min(CALLS_OF_ONE, options.calls - first))
-        command = [Path(sys.executable).with_name("seawall"), "usage", "--json"]
-        done = subprocess.run(
+        command = [str(Path(sys.executable).with_name("seawall")), "usage", "--json"]
+        done = subprocess.run(  # noqa: S603 - a command of ours
             command, capture_output=True, check=True, cwd=name, env={"SEAWALL_STATE_DIR": name}
         )
         agrees = show(reconciled(requests, rows_of(folder)), json.loads(done.stdout)["totals"])

@@ -13,11 +13,11 @@ import logging
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from seawall import Call, Outcome, state
 from seawall_tokens.prices import Prices
@@ -57,11 +57,20 @@ class Ledger:
         self.after_fork()
         state.forks.call_after_fork(self)
 
-    def begun(self, call: Call, caller: str, prices: Prices) -> None:
-        """The current attempt is about to be sent, or will be when `pre_request` is asked again."""
+    def begun(
+        self, call: Call, caller: str, prices: Prices, estimate: Callable[[Mapping[str, Any]], int]
+    ) -> None:
+        """The current attempt is about to be sent, or will be when `pre_request` is asked again.
+
+        Args:
+            call: Whose attempt.
+            caller: Who made it.
+            prices: Tell what it costs.
+            estimate: The input tokens of a request, for answers that break before they tell.
+        """
         with self._lock:
             is_first = not self._open
-            track = self._open.setdefault(call, Track(caller, prices))
+            track = self._open.setdefault(call, Track(caller, prices, estimate))
         track.times[call.attempt] = self._clock()
         with suppress(RuntimeError):
             # no thread can be started while the interpreter ends, or when there are too many

@@ -51,8 +51,11 @@ class Tokens:
 
     def estimate_request(self, params: Mapping[str, Any]) -> Estimate:
         """Return the input tokens of a request of the current caller, corrected by what was learned."""
+        return self._estimate(params, current_caller())
+
+    def _estimate(self, params: Mapping[str, Any], caller: str) -> Estimate:
         contents = Contents.of(params)
-        factor = self._calibration.factor(_source(contents, current_caller()))
+        factor = self._calibration.factor(_source(contents, caller))
         return self._estimator.estimate(params, contents, factor=factor)
 
     @hookimpl
@@ -70,7 +73,9 @@ class Tokens:
     def pre_request(self, call: Call) -> Offload | None:
         note: _Note = call.state.setdefault(self, _Note(current_caller()))
         if (ledger := ledger_in(call.state_dir)) is not None:
-            ledger.begun(call, note.caller, self._prices)
+            ledger.begun(
+                call, note.caller, self._prices, lambda params: self._estimate(params, note.caller).tokens
+            )
         is_ready = self._estimator.is_ready and self._calibration.is_loaded
         return None if is_ready else Offload(self._load)
 

@@ -1,10 +1,10 @@
 """What a row of the ledger says: one attempt, as far as it has come."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import seawall
 from seawall import Attempt, Call, Outcome
@@ -73,6 +73,8 @@ class Track:
 
     caller: str
     prices: Prices
+    estimate: Callable[[Mapping[str, Any]], int]
+    """The input tokens of a request."""
     times: dict[int, datetime] = field(default_factory=dict)
     """When each attempt was about to be sent."""
 
@@ -110,6 +112,8 @@ class Track:
         if ended is None:
             written = tokens_of_length(attempt.written, call.model)
             usage["output_tokens"] = max(attempt.usage.output_tokens, written)
+        if _is_untold(attempt):
+            usage["input_tokens"] = self.estimate(call.params)
         time, counts = self.times.get(attempt.number, now), Counts.of(usage)
         return Row(
             time=time.timestamp(),
