@@ -20,6 +20,7 @@ The exit code is 1 when an attempt is missing or too many, or a count of one is 
 import argparse
 import asyncio
 import json
+import logging
 import operator
 import random
 import sqlite3
@@ -279,6 +280,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"seed {options.seed}: {options.calls:,} calls\n")
+    # that an answer may be short which broke behind its last word
+    logging.getLogger("seawall.engine").setLevel(logging.ERROR)
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder, requests = Path(name), []

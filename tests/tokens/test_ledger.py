@@ -1,392 +1,185 @@
-"""What the ledger holds: against what the simulator billed, after kills, races, forks and broken files."""
+"""The file of the ledger: threads, forks, kills, damage, full disks."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
-import logging
 import os
-import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import pytest
 
-import seawall
-from calls import MESSAGES, MODEL, call, plugins
-from seawall import Attempt, Call, Chunk, Offload, Outcome, Usage
-from seawall_testkit import Fault, Simulator
-from seawall_testkit.prose import pieces
-from seawall_tokens import ledger_file, report
-from seawall_tokens.ledger import Ledger
+from seawall import Attempt, Call, Outcome, Usage
+from seawall_tokens import report
+from seawall_tokens.ledger import Ledger, ledger_in
 from seawall_tokens.prices import ModelPrice, Prices
+from seawall_tokens.rows import PUT, Track
 
-HERE = Path(__file__).parent
-CHEAP = Prices({MODEL: ModelPrice(input=1, output=10)})
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
-
-class Accountant:
-    """Drives a ledger from the hooks, as a plugin does; counts a text as the simulator counts it."""
-
-    name = "accountant"
-
-    def __init__(self, ledger: Ledger, caller: str = "tests") -> None:
-        self.ledger = ledger
-        self.caller = caller
-
-    @seawall.hookimpl
-    def pre_request(self, call: Call) -> Offload:
-        return Offload(lambda: self.ledger.begun(call, self.caller))
-
-    @seawall.hookimpl
-    def on_chunk(self, call: Call, chunk: Chunk) -> None:
-        self.ledger.streamed(call, chunk)
-
-    @seawall.hookimpl
-    def on_error(self, call: Call, error: Exception) -> Offload:
-        return Offload(lambda: self.ledger.failed(call, error))
-
-    @seawall.hookimpl
-    def post_response(self, call: Call, outcome: Outcome) -> Offload:
-        return Offload(lambda: self.ledger.ended(call, outcome))
-
-    @seawall.hookimpl(tryfirst=True)
-    def estimate_tokens(self, text: str, model: str) -> int:
-        return len(pieces(text))
+CHEAP = Prices({"m": ModelPrice(input=1, output=10)})
+NEVER, OFTEN, PATIENCE = 3_600.0, 0.001, 30.0
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.sqlite", prices=CHEAP)
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "ledger.sqlite", interval=NEVER)
     yield ledger
     ledger.close()
 
 
-def rows(ledger: Ledger) -> list[dict[str, Any]]:
-    with contextlib.closing(sqlite3.connect(ledger.path)) as connection:
+def rows(path: Path) -> list[dict[str, Any]]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute("SELECT * FROM attempts ORDER BY id")]
+        return [dict(row) for row in connection.execute("SELECT * FROM attempts ORDER BY time, attempt")]
 
 
-def totals(ledger: Ledger) -> report.Sums:
-    return report.read(ledger.path).totals
+def a_call(*, output: int = 0, **attempt: Any) -> Call:
+    call = Call(id=os.urandom(6).hex(), params={"model": "m"}, stream=True)
+    call.attempts.append(Attempt(1, "send", **{"status": 200, "usage": Usage(10, output), **attempt}))
+    return call
 
 
-def a_call(model: str = MODEL, *, stream: bool = True) -> Call:
-    return Call(id="c" * 12, params={"model": model, "max_tokens": 100}, stream=stream)
+def begun(ledger: Ledger, *, caller: str = "", **attempt: Any) -> Call:
+    call = a_call(**attempt)
+    ledger.begun(call, caller, CHEAP, lambda params: 0)
+    return call
 
 
-def delta(**content: str) -> Chunk:
-    return Chunk("content_block_delta", {"type": "content_block_delta", "delta": content}, b"")
+def end(ledger: Ledger, call: Call) -> None:
+    ledger.ended(call, Outcome("completed", tuple(call.attempts)))
 
 
-def start(**usage: Any) -> Chunk:
-    return Chunk("message_start", {"type": "message_start", "message": {"usage": usage}}, b"")
+def one_call(ledger: Ledger, **attempt: Any) -> None:
+    end(ledger, begun(ledger, **attempt))
 
 
-def outcome(call: Call, status: Any = "completed", error: Exception | None = None) -> Outcome:
-    return Outcome(status, tuple(call.attempts), {"usage": {}}, error)
+# -- when what is written
 
 
-def one_attempt(ledger: Ledger, *, output: int = 0, **attempt: Any) -> None:
-    """A call of one attempt."""
-    made = a_call()
-    made.attempts.append(Attempt(1, "send", status=200, usage=Usage(10, output), **attempt))
-    ledger.begun(made)
-    ledger.ended(made, outcome(made))
+def test_a_row_is_there_when_the_call_has_ended(ledger):
+    one_call(ledger, output=7)
+    (row,) = rows(ledger.path)
+    assert (row["output_tokens"], row["ended"], row["owner"]) == (7, "ok", None)
 
 
-# -- what was billed
-
-BEFORE_THE_BODY = ("status", "reset_before_headers", "empty", "html")
-IN_THE_BODY = ("eof", "fin", "cut_frame", "error_event")
-EVENT = 4
-"""Tokens of one delta: what was billed with the event in which a stream broke, and never came whole."""
-
-
-def random_fault(rng: random.Random, attempt: int) -> Fault:
-    kind = rng.choice(BEFORE_THE_BODY + IN_THE_BODY)
-    if kind == "status":
-        return Fault(kind, attempt, status=rng.choice((429, 500, 529)), retry_after="0")
-    return Fault(kind, attempt, event=rng.randrange(120) if kind in IN_THE_BODY else None)
+def test_a_row_is_there_when_its_attempt_has_failed(ledger):
+    call = begun(ledger, output=7)
+    call.attempts[0].error = ValueError()
+    ledger.failed(call)
+    (row,) = rows(ledger.path)
+    assert (row["output_tokens"], row["ended"], row["wasted_output_tokens"]) == (7, "ValueError", None)
+    call.attempts.append(Attempt(2, "restart", status=200, usage=Usage(10, 5)))
+    ledger.begun(call, "", CHEAP, lambda params: 0)
+    end(ledger, call)
+    assert [row["wasted_output_tokens"] for row in rows(ledger.path)] == [7, 0]
 
 
-def random_calls(simulator: Simulator, ledger: Ledger, rng: random.Random, calls: int) -> None:
-    surfaces = [(m, s) for m in ("sync", "async") for s in ("create", "stream=True", "messages.stream()")]
-    system = [{"type": "text", "text": "Be brief. " * 900, "cache_control": {"type": "ephemeral"}}]
-    for number in range(calls):
-        mode, surface = rng.choice(surfaces)
-        options: dict[str, Any] = {"model": rng.choice((MODEL, "claude-haiku-4-5"))}
-        options["messages"] = [{"role": "user", "content": f"Report {number}. " * rng.randrange(1, 40)}]
-        if rng.random() < 0.5:
-            options["system"] = system
-        enabled = [*plugins(hold="blocks", continue_after_tokens=rng.choice((0, 60))), Accountant(ledger)]
-        with contextlib.suppress(anthropic.APIError):
-            call(simulator, mode, surface, enabled, **options)
+def test_asked_again_after_a_wait_an_attempt_has_one_row(ledger):
+    call = begun(ledger)
+    ledger.begun(call, "", CHEAP, lambda params: 0)
+    ledger.flush()
+    end(ledger, call)
+    assert len(rows(ledger.path)) == 1
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_the_sums_are_what_was_billed_to_the_token(ledger, seed):
-    rng = random.Random(seed)
-    billed, requests = [0, 0, 0], []
-    for _ in range(4):
-        faults = [random_fault(rng, attempt) for attempt in range(1, rng.randrange(1, 9))]
-        with Simulator(faults=faults, answer_tokens=rng.randrange(5, 400), seed=seed) as simulator:
-            random_calls(simulator, ledger, rng, 10)
-            simulator.wait_until(lambda sim=simulator: not sim.active_responses)
-            was = simulator.billed
-            requests += simulator.requests
-        billed[0] += was.input_tokens
-        billed[1] += was.cache_read_input_tokens
-        billed[2] += was.cache_creation_input_tokens
-        logging.getLogger(__name__).info("seed %d: %s", seed, faults)
-    sums = totals(ledger)
-    assert [sums.input_tokens, sums.cache_read_tokens, sums.cache_write_tokens] == billed
-    pairs = list(zip(rows(ledger), requests, strict=True))
-    exact = [(row["output_tokens"], sent.output_tokens) for row, sent in pairs if not row["is_estimated"]]
-    assert len(exact) >= 40
-    assert sum(mine for mine, _ in exact) == sum(theirs for _, theirs in exact)
-    estimated = [(row["output_tokens"], sent.output_tokens) for row, sent in pairs if row["is_estimated"]]
-    assert all(0 <= theirs - mine <= EVENT for mine, theirs in estimated)
-    assert sums.output_tokens == sum(row["output_tokens"] for row, _ in pairs)
+def test_what_was_begun_and_never_sent_has_no_row(ledger):
+    call = begun(ledger, status=None)
+    ledger.flush()
+    end(ledger, call)
+    assert not ledger.path.exists()
 
 
-def test_an_answer_that_is_not_streamed_is_counted_as_it_tells(ledger):
-    with Simulator(faults=[Fault("status", status=529)], answer_tokens=300) as simulator:
-        call(simulator, "sync", "create", [*plugins(), Accountant(ledger)], max_tokens=400)
-        billed = simulator.billed
-    failed, whole = rows(ledger)
-    assert (failed["output_tokens"], failed["is_estimated"]) == (0, 0)
-    assert (whole["input_tokens"], whole["output_tokens"]) == (billed.input_tokens, billed.output_tokens)
-    assert whole["is_estimated"] == 0
+def test_a_call_that_was_never_begun_is_nothing_to_the_ledger(ledger):
+    call = Call(id="c", params={}, stream=True, attempts=[Attempt(1, "send", status=200, error=ValueError())])
+    ledger.failed(call)
+    end(ledger, call)
+    assert not ledger.path.exists()
 
 
-def test_every_attempt_says_how_it_ended_and_what_of_it_was_wasted(ledger):
-    faults = [Fault("status", status=529), Fault("eof", attempt=2, event=40)]
-    with Simulator(faults=faults, answer_tokens=300) as simulator:
-        enabled = [*plugins(continue_after_tokens=10_000), Accountant(ledger)]
-        call(simulator, "sync", "create", enabled)
-        call(simulator, "async", "stream=True", enabled, messages=[{"role": "user", "content": "Another."}])
-    found = rows(ledger)
-    assert [row["attempt"] for row in found] == [1, 2, 3] * 2
-    assert [row["ended"] for row in found] == ["OverloadedError", "TruncatedStreamError", "ok"] * 2
-    begun_again, continued = found[1], found[4]
-    assert begun_again["wasted_output_tokens"] == begun_again["output_tokens"] > 100
-    assert continued["output_tokens"] > 100
-    assert [row["wasted_output_tokens"] for row in found if row is not begun_again] == [0] * 5
-    assert {(row["caller"], row["model"]) for row in found} == {("tests", MODEL)}
-    assert len({row["call"] for row in found}) == 2
-    assert found[2]["dollars"] == pytest.approx(
-        (found[2]["input_tokens"] + 10 * found[2]["output_tokens"]) / 1e6
-    )
+def test_an_attempt_under_way_is_written_every_few_seconds_as_far_as_it_has_come(tmp_path):
+    written = threading.Event()
 
+    class Watched(Ledger):
+        def flush(self) -> None:
+            super().flush()
+            if self.path.exists() and rows(self.path)[0]["output_tokens"] > 100:
+                written.set()
 
-def test_all_output_of_a_call_that_failed_is_wasted(ledger):
-    with Simulator(faults=[Fault("eof", event=40, times=99)], answer_tokens=300) as simulator:
-        enabled = [*plugins(continue_after_tokens=10_000), Accountant(ledger)]
-        with pytest.raises(seawall.TruncatedStreamError):
-            call(simulator, "sync", "create", enabled)
-    sums = totals(ledger)
-    assert sums.attempts == 6
-    assert sums.wasted_output_tokens == sums.output_tokens > 600
-
-
-def test_a_call_that_is_given_up_counts_what_had_come(ledger):
-    with Simulator(faults=[Fault("stall", event=43)], answer_tokens=300) as simulator:
-        bare = anthropic.Anthropic(base_url=simulator.base_url, api_key="test")
-        client = seawall.protect(bare, plugins=[Accountant(ledger)])
-        params: dict[str, Any] = {"model": MODEL, "max_tokens": 5000, "messages": MESSAGES}
-        with bare, client.messages.create(stream=True, **params) as stream:
-            for _, _event in zip(range(40), stream, strict=False):
-                pass
-    (row,) = rows(ledger)
-    assert row["ended"] == "abandoned"
-    assert row["output_tokens"] >= 140
-    assert (row["wasted_output_tokens"], row["is_estimated"]) == (0, 1)
-
-
-def test_a_stream_that_a_plugin_stops_counts_what_had_come(ledger):
-    class Stopper:
-        chunks = 0
-
-        @seawall.hookimpl
-        def on_chunk(self, call, chunk):
-            self.chunks += 1
-            return seawall.Stop("enough") if self.chunks == 40 else None
-
-    with Simulator(answer_tokens=300) as simulator, pytest.raises(seawall.StreamStoppedError):
-        call(simulator, "sync", "create", [*plugins(), Accountant(ledger), Stopper()])
-    (row,) = rows(ledger)
-    assert row["ended"] == "stopped"
-    assert row["output_tokens"] == (40 - 3) * 4
-    assert (row["wasted_output_tokens"], row["is_estimated"]) == (0, 1)
-
-
-@pytest.mark.parametrize("decision", ["reject", "answer"])
-def test_what_was_never_sent_has_no_row(ledger, decision):
-    message = {"type": "message", "role": "assistant", "content": [], "usage": {"output_tokens": 7}}
-
-    class Refuser:
-        @seawall.hookimpl
-        def pre_request(self, call):
-            if decision == "answer":
-                return seawall.Answer(message)
-            return seawall.Reject(seawall.RequestRejectedError("no"))
-
-    with Simulator() as simulator, contextlib.suppress(seawall.RequestRejectedError):
-        call(simulator, "sync", "create", [Accountant(ledger), Refuser()])
-    assert rows(ledger) == []
-
-
-def test_an_attempt_that_waits_has_one_row(ledger):
-    waits = iter([0.0, 0.0, 0.0])
-
-    class Pacer:
-        @seawall.hookimpl
-        def pre_request(self, call):
-            return next((seawall.Wait(wait, "a turn") for wait in waits), None)
-
-    with Simulator() as simulator:
-        call(simulator, "sync", "create", [*plugins(), Accountant(ledger), Pacer()])
-    assert [row["ended"] for row in rows(ledger)] == ["ok"]
-
-
-def test_thinking_and_what_only_the_api_tells_is_kept(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.sqlite")
-    made = a_call("claude-opus-5-5")
-    made.attempts.append(Attempt(1, "send", status=200))
-    ledger.begun(made)
-    ledger.streamed(
-        made, start(input_tokens=5, output_tokens=1, cache_creation={"ephemeral_1h_input_tokens": 1000})
-    )
-    usage = {"output_tokens": 50, "output_tokens_details": {"thinking_tokens": 30}}
-    ledger.streamed(made, Chunk("message_delta", {"type": "message_delta", "usage": usage}, b""))
-    made.attempts[0].usage = Usage(5, 50, 1000, 0)
-    ledger.ended(made, outcome(made))
-    (row,) = rows(ledger)
-    assert (row["input_tokens"], row["cache_write_tokens"]) == (5, 1000)
-    assert (row["output_tokens"], row["thinking_tokens"], row["is_estimated"]) == (50, 30, 0)
-    assert row["dollars"] == pytest.approx((5 * 4 + 1000 * 8 + 50 * 20) / 1e6)  # the hour-long write
+    ledger = Watched(tmp_path / "ledger.sqlite", interval=OFTEN)
+    call = begun(ledger, written=4)
+    call.attempts[0].written = 4_000
+    assert written.wait(PATIENCE)
+    assert rows(ledger.path)[0]["ended"] is None
+    end(ledger, call)
+    assert rows(ledger.path)[0]["ended"] == "ok"
     ledger.close()
 
 
-def test_a_model_without_a_price_has_no_dollars(ledger):
-    made = a_call("my-model")
-    made.attempts.append(Attempt(1, "send", status=200, usage=Usage(10, 20)))
-    ledger.begun(made)
-    ledger.ended(made, outcome(made))
-    assert rows(ledger)[0]["dollars"] is None
+def test_what_is_known_of_an_ended_attempt_is_not_replaced_by_less(ledger):
+    call = a_call(output=7)
+    track = Track("", CHEAP, lambda params: 0)
+    under_way = track.rows(call, ledger._clock(), "me")[0]._replace(output_tokens=3)
+    call.attempts[0].error = ValueError()
+    failed = track.rows(call, ledger._clock(), "me")[0]._replace(time=under_way.time)
+    last = failed._replace(owner=None, wasted_output_tokens=7)
+
+    def kept(*put):
+        ledger.path.unlink(missing_ok=True)
+        ledger._file.run(lambda connection: connection.executemany(PUT, put))
+        return rows(ledger.path)[0]
+
+    assert kept(under_way, failed, last)["wasted_output_tokens"] == 7
+    assert kept(last, failed)["wasted_output_tokens"] == 7
+    assert kept(failed, under_way)["output_tokens"] == 7
+    assert kept(under_way, under_way._replace(output_tokens=5))["output_tokens"] == 5
 
 
-@pytest.mark.parametrize("wrong", [-5, float("nan"), float("inf"), "7", None, True, 10**30, {}])
-def test_a_usage_that_is_none_is_0(ledger, wrong):
-    made = a_call()
-    made.attempts.append(Attempt(1, "send", status=200))
-    ledger.begun(made)
-    ledger.streamed(made, start(input_tokens=wrong, output_tokens=wrong, cache_creation=wrong))
-    made.attempts[0].usage = Usage(wrong, wrong, wrong, wrong)
-    ledger.ended(made, outcome(made))
-    (row,) = rows(ledger)
-    assert [row[f"{kind}_tokens"] for kind in ("input", "output", "cache_read", "cache_write")] == [0] * 4
+def test_a_call_that_nobody_has_any_more_is_forgotten(ledger):
+    call = begun(ledger)
+    assert len(ledger._open) == 1
+    del call
+    gc.collect()
+    assert len(ledger._open) == 0
+
+
+def test_one_ledger_serves_all_of_a_process(tmp_path):
+    start_together = threading.Barrier(16)
+
+    def find(_: int) -> Ledger | None:
+        start_together.wait()
+        return ledger_in(tmp_path)
+
+    with ThreadPoolExecutor(16) as pool:
+        (ledger,) = set(pool.map(find, range(16)))
+    assert ledger is not None
+    assert ledger.path == tmp_path / "ledger.sqlite"
+
+
+def test_that_there_can_be_none_is_said_once(caplog):
+    assert ledger_in(None) is None
+    assert ledger_in(None) is None
+    assert len([record for record in caplog.records if "no home directory" in record.getMessage()]) <= 1
 
 
 # -- what is in the file
 
 
-def test_neither_prompt_nor_answer_nor_key_is_in_the_file(ledger):
-    secret, prompt = "sk-ant-secret", "Ptolemaios was here."
-    with (
-        Simulator(faults=[Fault("eof", event=5)], answer="Hipparchos measured it all.") as simulator,
-        anthropic.Anthropic(base_url=simulator.base_url, api_key=secret) as bare,
-    ):
-        client = seawall.protect(bare, plugins=[*plugins(), Accountant(ledger)])
-        messages: list[Any] = [{"role": "user", "content": prompt}]
-        client.messages.create(model=MODEL, max_tokens=5000, system=prompt, messages=messages)
-    ledger.flush()
-    kept = b"".join(path.read_bytes() for path in ledger.path.parent.iterdir())
-    assert MODEL.encode() in kept
-    assert not any(word in kept for word in (secret.encode(), b"Ptolemaios", b"Hipparchos"))
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 def test_the_file_is_its_users_alone(tmp_path):
-    ledger = Ledger(tmp_path / "new" / "folder" / "ledger.sqlite", prices=CHEAP)
-    one_attempt(ledger)
+    ledger = Ledger(tmp_path / "new" / "folder" / "ledger.sqlite")
+    one_call(ledger)
     assert ledger.path.parent.stat().st_mode & 0o777 == 0o700
-    files = sorted(ledger.path.parent.iterdir())
-    assert [path.name.removeprefix("ledger.sqlite") for path in files] == ["", "-shm", "-wal", ".lock"]
-    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in ledger.path.parent.iterdir()} == {0o600}
     ledger.close()
-    ledger.path.chmod(0o644)
-    one_attempt(ledger)
-    assert ledger.path.stat().st_mode & 0o777 == 0o600
-    ledger.close()
-
-
-def test_an_attempt_in_flight_is_counted_by_what_has_streamed(ledger):
-    made = a_call()
-    made.estimate = lambda text: len(pieces(text))
-    made.attempts.append(Attempt(1, "send", usage=Usage(input_tokens=12)))
-    ledger.begun(made)
-    ledger.streamed(made, start(input_tokens=12, output_tokens=1))
-    ledger.streamed(made, delta(type="text_delta", text="some words of text "))
-    ledger.flush()
-    assert rows(ledger)[0]["output_tokens"] == len(pieces("some words of text "))
-    ledger.streamed(made, delta(type="thinking_delta", thinking="a thought "))
-    ledger.streamed(made, delta(type="input_json_delta", partial_json="{}"))
-    ledger.flush()
-    (row,) = rows(ledger)
-    assert row["output_tokens"] == sum(len(pieces(text)) for text in ("some words of text ", "a thought {}"))
-    assert (row["input_tokens"], row["ended"], row["wasted_output_tokens"]) == (12, None, None)
-    assert row["dollars"] == pytest.approx((12 + 10 * row["output_tokens"]) / 1e6)
-    found = report.read(ledger.path)
-    assert (found.lost, found.totals.wasted_output_tokens) == (0, 0)
-
-
-def test_an_estimator_that_fails_does_not_stop_the_count(ledger):
-    made = a_call()
-    made.estimate = lambda text: 1 // 0
-    made.attempts.append(Attempt(1, "send"))
-    ledger.begun(made)
-    ledger.streamed(made, delta(type="text_delta", text="x" * 40))
-    ledger.flush()
-    assert rows(ledger)[0]["output_tokens"] == 10
-
-
-def test_nothing_on_the_path_of_a_chunk_touches_the_disk(ledger, caplog):
-    made = a_call()
-    made.attempts.append(Attempt(1, "send"))
-    ledger.begun(made)
-    with contextlib.closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")  # whoever touches the file now waits, and says that it failed
-        for _ in range(10_000):
-            ledger.streamed(made, delta(type="text_delta", text="word "))
-        other.execute("ROLLBACK")
-    assert caplog.records == []
-    ledger.ended(made, outcome(made, "abandoned"))
-    assert rows(ledger)[0]["output_tokens"] == 12_500
-
-
-def test_the_connection_goes_with_the_ledger(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.sqlite", prices=CHEAP)
-    one_attempt(ledger)
-    log = tmp_path / "ledger.sqlite-wal"
-    assert log.exists()
-    if (follower := ledger._mine().pulse) is not None:
-        follower.join()
-        del follower
-    del ledger
-    gc.collect()
-    assert not log.exists()
 
 
 # -- threads, processes, kills
@@ -398,43 +191,41 @@ def test_16_threads_lose_and_double_nothing(ledger):
     def work(number: int) -> None:
         start_together.wait()
         for turn in range(25):
-            made = a_call()
-            made.attempts.append(Attempt(1, "send", status=200, usage=Usage(number, turn)))
-            ledger.begun(made, f"caller {number}")
-            ledger.streamed(made, delta(type="text_delta", text="word"))
+            call = begun(ledger, caller=f"caller {number}", usage=Usage(number, turn))
             ledger.flush()
-            made.attempts[0].error = ValueError()
-            ledger.failed(made, ValueError())
-            made.attempts.append(Attempt(2, "restart", status=200, usage=Usage(number, turn)))
-            ledger.begun(made, f"caller {number}")
-            ledger.ended(made, outcome(made))
+            call.attempts[0].error = ValueError()
+            ledger.failed(call)
+            call.attempts.append(Attempt(2, "restart", status=200, usage=Usage(number, turn)))
+            ledger.begun(call, f"caller {number}", CHEAP, lambda params: 0)
+            end(ledger, call)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(16)))
-    found = rows(ledger)
+    found = rows(ledger.path)
     assert sorted(row["ended"] for row in found) == ["ValueError"] * 400 + ["ok"] * 400
-    sums = totals(ledger)
-    assert (sums.attempts, sums.input_tokens) == (800, 2 * 25 * sum(range(16)))
+    assert sum(row["input_tokens"] for row in found) == 2 * 25 * sum(range(16))
     for row in found:
         assert row["caller"] == f"caller {row['input_tokens']}"
 
 
 HEAD = """
 import os, sys
+from pathlib import Path
 from seawall import Attempt, Call, Outcome, Usage
 from seawall_tokens.ledger import Ledger
 from seawall_tokens.prices import ModelPrice, Prices
 
-ledger = Ledger(sys.argv[1], prices=Prices({"m": ModelPrice(input=1, output=10)}))
+ledger = Ledger(Path(sys.argv[1]))
+prices = Prices({"m": ModelPrice(input=1, output=10)})
 
 def begin(output):
     call = Call(id=os.urandom(6).hex(), params={"model": "m"}, stream=True)
     call.attempts.append(Attempt(1, "send", status=200, usage=Usage(1, output)))
-    ledger.begun(call, "child")
+    ledger.begun(call, "child", prices, lambda params: 0)
     return call
 
 def end(call):
-    ledger.ended(call, Outcome("completed", tuple(call.attempts), {}))
+    ledger.ended(call, Outcome("completed", tuple(call.attempts)))
 """
 
 
@@ -445,7 +236,7 @@ def start_child(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 CROWD = """
-import genai_prices
+ledger.flush() # the prices are read once
 gate, opened = os.pipe()
 children = []
 for number in range(8):
@@ -471,56 +262,20 @@ def test_8_processes_that_begin_at_once_share_one_file(tmp_path):
     assert aside(tmp_path) == []
 
 
-KILLED = """
-import anthropic, seawall
-sys.path += sys.argv[3:]
-from test_ledger import Accountant, CHEAP
-ledger = Ledger(sys.argv[1], prices=CHEAP, interval=0.01)
-client = seawall.protect(
-    anthropic.Anthropic(base_url=sys.argv[2], api_key="k"), plugins=["streaming", Accountant(ledger)])
-for words in ("first", "second"):
-    stream = client.messages.create(
-        stream=True, model="claude-opus-5-5", max_tokens=5000, messages=[{"role": "user", "content": words}])
-    for event in stream:
-        pass
-"""
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_a_killed_process_loses_nothing_but_the_end_of_what_was_in_flight(tmp_path):
+def test_a_kill_loses_neither_what_had_ended_nor_what_was_written_of_the_rest(tmp_path):
     path = tmp_path / "ledger.sqlite"
-    with Simulator(faults=[Fault("stall", event=43)], answer_tokens=300) as simulator:
-        child = start_child(KILLED, path, simulator.base_url, HERE, HERE.parent)
-        streamed = 0
-        while streamed < (43 - 3) * EVENT and child.poll() is None:
-            # every read is of a real file that a real process writes; it ends when the process wrote or died
-            if path.exists():
-                streamed = report.read(path).totals.output_tokens
-        child.send_signal(signal.SIGKILL)
-        _, said = child.communicate(timeout=60)
-        assert child.returncode == -signal.SIGKILL, said
-        (sent,) = simulator.requests
-    found = report.read(path)
-    assert (found.lost, found.totals.attempts) == (1, 1)
-    assert found.totals.input_tokens == sent.input_tokens
-    # the 44th event was billed and never came
-    tokens = sent.output_tokens - EVENT
-    assert found.totals.output_tokens == found.totals.wasted_output_tokens == tokens
-    assert found.totals.dollars == pytest.approx((sent.input_tokens + 10 * tokens) / 1e6)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-def test_what_had_ended_before_a_kill_is_there(tmp_path):
-    path = tmp_path / "ledger.sqlite"
-    child = start_child("end(begin(7)); begin(5); print('done', flush=True); input()", path)
+    code = "end(begin(7)); under_way = begin(5); ledger.flush(); print('done', flush=True); input()"
+    child = start_child(code, path)
     assert child.stdout.readline() == "done\n"
     assert report.read(path).lost == 0
     child.send_signal(signal.SIGKILL)
     child.communicate(timeout=60)
-    ledger = Ledger(path, prices=CHEAP)
-    one_attempt(ledger, output=1)
-    assert [(row["ended"], row["output_tokens"]) for row in rows(ledger)] == [("ok", 7), (None, 0), ("ok", 1)]
-    assert report.read(path).lost == 1
+    found = report.read(path)
+    assert (found.lost, found.totals.output_tokens, found.totals.wasted_output_tokens) == (1, 12, 5)
+    ledger = Ledger(path)
+    one_call(ledger, output=1)
+    assert [(row["ended"], row["output_tokens"]) for row in rows(path)] == [("ok", 7), (None, 5), ("ok", 1)]
     ledger.close()
 
 
@@ -529,110 +284,112 @@ def test_a_forked_process_writes_its_own_rows(tmp_path):
     path = tmp_path / "ledger.sqlite"
     code = """
 mine = begin(1)
+ledger.flush()
 pid = os.fork()
 if pid == 0:
+    end(mine)  # it is the parent's
+    ledger.flush()
     end(begin(10))
-    sys.exit(0)
+    theirs = begin(11)
+    ledger.flush()
+    os._exit(0)
 assert os.waitpid(pid, 0)[1] == 0
 end(mine)
 end(begin(100))
 """
     child = start_child(code, path)
-    out, said = child.communicate(timeout=60)
-    assert (child.returncode, out) == (0, ""), said
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        found = connection.execute("SELECT output_tokens, ended, owner FROM attempts ORDER BY 1").fetchall()
-    assert [(output, ended) for output, ended, _ in found] == [(1, "ok"), (10, "ok"), (100, "ok")]
-    assert found[0][2] == found[2][2] != found[1][2]
-
-
-def test_a_row_of_another_machine_is_lost_when_nobody_has_updated_it_for_long(ledger):
-    made = a_call()
-    made.attempts.append(Attempt(1, "send"))
-    ledger.begun(made)
-    now = datetime.now(UTC)
-    for ago, lost in ((timedelta(minutes=1), 0), (timedelta(minutes=11), 1)):
-        with contextlib.closing(sqlite3.connect(ledger.path)) as connection, connection:
-            values = ("elsewhere 7 12345", (now - ago).timestamp())
-            connection.execute("UPDATE attempts SET owner = ?, updated = ?", values)
-        assert report.read(ledger.path).lost == lost
+    assert child.communicate(timeout=60) == ("", "")
+    assert child.returncode == 0
+    found = sorted((row["output_tokens"], row["ended"]) for row in rows(path))
+    assert found == [(1, "ok"), (10, "ok"), (11, None), (100, "ok")]
+    assert report.read(path).lost == 1
 
 
 # -- files that are broken, places that cannot be written
 
 
 def aside(folder: Path) -> list[str]:
-    names = sorted(path.name for path in folder.iterdir())
-    return [name for name in names if "corrupt-" in name or "newer-" in name]
+    return sorted(
+        path.name for path in folder.iterdir() if ".damaged-" in path.name or ".newer-" in path.name
+    )
 
 
-def test_a_corrupt_file_is_set_aside_and_work_goes_on(ledger, caplog):
+def test_a_damaged_file_is_set_aside_and_work_goes_on(ledger, caplog):
     ledger.path.write_bytes(b"no database at all" * 500)
-    one_attempt(ledger, output=3)
-    one_attempt(ledger, output=4)
-    assert totals(ledger).output_tokens == 7
+    one_call(ledger, output=3)
+    one_call(ledger, output=4)
+    assert [row["output_tokens"] for row in rows(ledger.path)] == [3, 4]
     (name,) = aside(ledger.path.parent)
     assert (ledger.path.parent / name).read_bytes() == b"no database at all" * 500
     (record,) = caplog.records
     assert name in record.getMessage()
-    assert "is corrupt" in record.getMessage()
+    assert "was damaged" in record.getMessage()
 
 
 def test_a_newer_file_is_set_aside_whole(ledger, caplog):
-    one_attempt(ledger, output=3)
+    other = Ledger(ledger.path)
+    one_call(other, output=3)
+    other.close()
     with contextlib.closing(sqlite3.connect(ledger.path)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    ledger.close()
-    one_attempt(ledger, output=4)
-    assert totals(ledger).output_tokens == 4
+    one_call(ledger, output=4)
+    assert [row["output_tokens"] for row in rows(ledger.path)] == [4]
     (name,) = aside(ledger.path.parent)
-    with contextlib.closing(sqlite3.connect(ledger.path.parent / name)) as connection:
-        assert connection.execute("SELECT output_tokens FROM attempts").fetchall() == [(3,)]
+    assert [row["output_tokens"] for row in rows(ledger.path.parent / name)] == [3]
     (record,) = caplog.records
-    assert "newer version" in record.getMessage()
+    assert "later version" in record.getMessage()
 
 
-def test_damage_that_is_found_later_is_set_aside_too(ledger, caplog):
-    for _ in range(150):
-        one_attempt(ledger)
-    ledger.close()
-    with contextlib.closing(sqlite3.connect(ledger.path)) as connection:
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'attempts'").fetchone()
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-    with ledger.path.open("r+b") as file:
-        file.seek((root - 1) * size + 8)
-        last = int.from_bytes(file.read(4), "big")  # file format, section 1.6: the right-most child
-        file.seek((last - 1) * size)
-        file.write(bytes(size))
-    one_attempt(ledger, output=9)
-    assert totals(ledger).output_tokens == 9
-    assert len(aside(ledger.path.parent)) == 1
-    assert len(caplog.records) == 1
-
-
-def test_another_programs_database_is_left_alone(ledger, caplog):
-    with contextlib.closing(sqlite3.connect(ledger.path)) as connection:
-        connection.execute("CREATE TABLE treasure (coins)")
-    before = ledger.path.read_bytes()
-    one_attempt(ledger)
-    one_attempt(ledger)
-    assert ledger.path.read_bytes() == before
-    assert aside(ledger.path.parent) == []
-    (record,) = caplog.records
-    assert "another program's database" in record.getMessage()
-
-
-def test_a_place_that_cannot_be_written_is_said_once_and_calls_go_on(tmp_path, caplog):
+def test_a_place_that_cannot_be_written_is_said_once_and_then_nobody_waits_for_it(tmp_path, caplog):
     (tmp_path / "file").touch()
-    ledger = Ledger(tmp_path / "file" / "ledger.sqlite", prices=CHEAP)
-    with Simulator(answer_tokens=20) as simulator:
-        for _ in range(3):
-            assert call(simulator, "sync", "create", [*plugins(), Accountant(ledger)]).text
+    ledger = Ledger(tmp_path / "file" / "ledger.sqlite", interval=NEVER)
+    for _ in range(3):
+        one_call(ledger)
     ledger.flush()
-    said = [record for record in caplog.records if record.name == "seawall.tokens.ledger"]
-    assert len(said) == 1
-    assert "no ledger is kept" in said[0].getMessage()
+    (record,) = caplog.records
+    assert "the ledger cannot be written, calls go on" in record.getMessage()
+
+
+def test_what_could_not_be_written_is_written_later(tmp_path, caplog):
+    (tmp_path / "folder").touch()
+    ledger = Ledger(tmp_path / "folder" / "ledger.sqlite", interval=NEVER)
+    for number in range(3):
+        one_call(ledger, output=number)
+    (tmp_path / "folder").unlink()
+    ledger.flush()
+    one_call(ledger, output=3)
+    assert sorted(row["output_tokens"] for row in rows(ledger.path)) == [0, 1, 2, 3]
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "cannot be written" in first
+    assert "is written again: " in second
+    ledger.close()
+
+
+def test_the_thread_tries_again_by_itself(tmp_path, caplog):
+    (tmp_path / "folder").touch()
+    ledger = Ledger(tmp_path / "folder" / "ledger.sqlite", interval=OFTEN)
+    one_call(ledger, output=5)
+    (tmp_path / "folder").unlink()
+    for thread in threading.enumerate():
+        if thread.name == "seawall-ledger":
+            # it ends when nothing is left to be written
+            thread.join(PATIENCE)
+    assert [row["output_tokens"] for row in rows(ledger.path)] == [5]
+    ledger.close()
+
+
+def test_of_very_much_that_cannot_be_written_the_oldest_is_lost_and_said(tmp_path, caplog):
+    (tmp_path / "folder").touch()
+    ledger = Ledger(tmp_path / "folder" / "ledger.sqlite", interval=NEVER)
+    for number in range(10_003):
+        one_call(ledger, output=number)
+    ledger.flush()
+    (tmp_path / "folder").unlink()
+    ledger.flush()
+    found = [row["output_tokens"] for row in rows(ledger.path)]
+    assert sorted(found) == list(range(3, 10_003))
+    assert "3 attempts of the meantime are missing" in caplog.records[-1].getMessage()
+    ledger.close()
 
 
 FULL = """
@@ -641,14 +398,14 @@ logging.basicConfig(format="%(message)s", stream=sys.stdout)
 end(begin(1))
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
-calls = [begin(n) for n in range(300)]
+for n in range(300): end(begin(n))
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-for call in calls: end(call)
+ledger.flush()
 """
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit of the size of files")
-def test_a_full_disk_is_said_once_and_rows_are_written_again_when_there_is_space(tmp_path):
+def test_a_full_disk_is_said_once_and_rows_are_written_when_there_is_space(tmp_path):
     path = tmp_path / "ledger.sqlite"
     child = start_child(FULL, path)
     out, said = child.communicate(timeout=120)
@@ -660,32 +417,8 @@ def test_a_full_disk_is_said_once_and_rows_are_written_again_when_there_is_space
     assert (sums.attempts, sums.output_tokens) == (301, 1 + sum(range(300)))
 
 
-def test_a_name_that_is_no_unicode_is_written_all_the_same(ledger, caplog):
-    made = a_call("model \ud800" + "x" * 1000)
-    made.attempts.append(Attempt(1, "send", status=200))
-    ledger.begun(made, "caller \udfff")
-    ledger.ended(made, outcome(made))
-    (row,) = rows(ledger)
-    assert (row["model"][:8], len(row["model"]), row["caller"]) == ("model ?x", 200, "caller ?")
-    assert caplog.records == []
-
-
-def test_the_default_place_is_the_users_state_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert Ledger().path == ledger_file.default_path()
-    assert Ledger().path.name == "ledger.sqlite"
-    assert Ledger().path.parent.name == "seawall"
-
-
-def test_concurrent_calls_of_one_event_loop_have_their_own_rows(ledger):
-    async def run() -> None:
-        with Simulator(answer_tokens=50) as simulator:
-            async with anthropic.AsyncAnthropic(base_url=simulator.base_url, api_key="test") as bare:
-                client = seawall.protect(bare, plugins=[*plugins(), Accountant(ledger)])
-                asks = [[{"role": "user", "content": f"Say {n}."}] for n in range(20)]
-                params: dict[str, Any] = {"model": MODEL, "max_tokens": 5000}
-                await asyncio.gather(*(client.messages.create(messages=ask, **params) for ask in asks))
-            assert totals(ledger).output_tokens == simulator.billed.output_tokens
-
-    asyncio.run(run())
-    assert [row["ended"] for row in rows(ledger)] == ["ok"] * 20
+def test_a_call_may_end_where_no_thread_can_be_started(tmp_path):
+    code = "import atexit; atexit.register(lambda: end(begin(7)))"
+    child = start_child(code, tmp_path / "ledger.sqlite")
+    assert child.communicate(timeout=60) == ("", "")
+    assert [row["output_tokens"] for row in rows(tmp_path / "ledger.sqlite")] == [7]

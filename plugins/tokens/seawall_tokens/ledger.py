@@ -99,7 +99,9 @@ class Ledger:
         with self._lock:
             under_way = list(self._open.items())
         now = self._clock()
-        self._put([row for call, track in under_way for row in track.rows(call, now, self._owner)])
+        rows = [row for call, track in under_way for row in track.rows(call, now, self._owner)]
+        with self._writing:
+            self._put(rows)
 
     def close(self) -> None:
         """Close the file; nothing is written any more."""
@@ -108,6 +110,8 @@ class Ledger:
     def after_fork(self) -> None:
         """Leave to the parent what is its own."""
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        """Held while rows are written: who comes after it finds them written."""
         self._open: weakref.WeakKeyDictionary[Call, Track] = weakref.WeakKeyDictionary()
         self._waiting: deque[Row] = deque()
         """Rows of attempts that have ended which are not in the file yet."""
@@ -120,13 +124,14 @@ class Ledger:
             return bool(self._open or self._waiting)
 
     def _write(self, rows: Sequence[Row]) -> None:
-        """Write rows of attempts that have ended."""
+        """Write rows of attempts that have ended, and what others have come with meanwhile."""
         with self._lock:
             self._waiting.extend(rows)
-            if self._is_failing:
-                # the call does not wait for what failed just now
-                return
-        self._put([])
+        # a call does not wait for what fails, another thread will try again
+        if not self._is_failing:
+            with self._writing:
+                if not self._is_failing:
+                    self._put([])
 
     def _put(self, under_way: Sequence[Row]) -> None:
         with self._lock:
@@ -144,21 +149,19 @@ class Ledger:
 
     def _put_off(self, rows: Sequence[Row], why: str) -> None:
         with self._lock:
-            self._waiting.extend(rows)
+            self._waiting.extendleft(reversed(rows))
             while len(self._waiting) > _MOST_WAITING:
                 self._waiting.popleft()
                 self._lost += 1
-            was_failing, self._is_failing = self._is_failing, True
-        if not was_failing:
+        if not self._is_failing:
             _log.warning("the ledger cannot be written, calls go on: %s: %s", self.path, why)
+        self._is_failing = True
 
     def _succeed(self) -> None:
-        with self._lock:
-            was_failing, self._is_failing = self._is_failing, False
-            lost, self._lost = self._lost, 0
-        if was_failing:
-            missing = f"; {lost:,} attempts of the meantime are missing" if lost else ""
+        if self._is_failing:
+            missing = f"; {self._lost:,} attempts of the meantime are missing" if self._lost else ""
             _log.warning("the ledger is written again%s: %s", missing, self.path)
+        self._is_failing, self._lost = False, 0
 
 
 _ledgers: Final[dict[Path, Ledger]] = {}

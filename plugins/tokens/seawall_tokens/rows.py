@@ -142,7 +142,8 @@ def _sent(attempts: Sequence[Attempt]) -> list[Attempt]:
 
 def _is_untold(attempt: Attempt) -> bool:
     """Whether the API took the request and the answer broke before it told any count."""
-    return attempt.status == HTTPStatus.OK and attempt.error is not None and not attempt.raw_usage
+    is_broken = attempt.status == HTTPStatus.OK and attempt.error is not None
+    return is_broken and not any(attempt.usage.counts().values())
 
 
 def _said(outcome: Outcome) -> str:
