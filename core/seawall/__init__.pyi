@@ -13,6 +13,7 @@ from .decisions import (
     Wait as Wait,
 )
 from .errors import (
+    BudgetExceededError as BudgetExceededError,
     ConfigError as ConfigError,
     DeadlineExceededError as DeadlineExceededError,
     PluginError as PluginError,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from seawall.frames import Event
+from seawall.models import model_class
 from seawall.state import MemoryStore, Store
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -70,7 +71,8 @@ class Attempt:
     events: int = 0
     """Events received so far, pings included."""
     written: int = 0
-    """Characters of text, thinking and tool input that it has brought so far; grows while it streams."""
+    """Characters of text, thinking and tool input that it has brought so far, those that were not passed on
+    included; grows while it streams. `on_chunk` finds it without its chunk."""
     seam: SeamDecision | None = None
     """How its text joined what was delivered; `None` where there was nothing to join or it never came."""
     overlap: int = 0
@@ -134,6 +136,11 @@ class Call:
     def model(self) -> str:
         """The model asked for; empty when the caller named none."""
         return str(self.params.get("model", ""))
+
+    @property
+    def model_class(self) -> str:
+        """The models that share a rate limit with the one asked for."""
+        return model_class(self.model)
 
     @property
     def max_tokens(self) -> int:

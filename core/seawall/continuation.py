@@ -13,6 +13,7 @@ from typing import Any, Final
 from seawall.assembly import THINKING, Assembly
 from seawall.call import Way
 from seawall.decisions import Resume
+from seawall.models import takes_prefill
 
 MIN_TOKENS: Final = 256
 """`max_tokens` of a continuation at least: what is left is an estimate, and must not make an answer silently
@@ -25,18 +26,8 @@ _QUOTED: Final = 200
 _TOOLS_OF_THE_SERVER: Final = ("server_tool_use", "mcp_tool_use")
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 """Half a surrogate pair: an answer may hold it as an escape, a request in UTF-8 may not."""
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?v?(\d+)(?:[-.](\d{1,2}))?(?!\d)", re.IGNORECASE)
-"""The version in a model's name, whatever a platform puts around it; a date after it is none."""
-_LAST_WITH_PREFILL: Final = (4, 5)
-"""Newer models answer a prefill with 400 (API.md, section 4)."""
 
 Block = Mapping[str, Any]
-
-
-def takes_prefill(model: str) -> bool:
-    """Whether `model` goes on with an assistant turn that ends the messages."""
-    version = _VERSION.search(model)
-    return version is not None and (int(version[1]), int(version[2] or 0)) <= _LAST_WITH_PREFILL
 
 
 def ways(

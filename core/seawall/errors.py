@@ -3,6 +3,7 @@
 Errors of the SDK stay errors of the SDK: `except anthropic.RateLimitError` keeps working.
 """
 
+from datetime import datetime
 from typing import Any
 
 
@@ -32,6 +33,36 @@ class PluginError(SeawallError):
 
 class RequestRejectedError(SeawallError):
     """A plugin refused the call before anything was sent."""
+
+
+class BudgetExceededError(SeawallError):
+    """What the call costs may not fit into what is left of a budget; nothing of this attempt was sent."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget: str,
+        unit: str,
+        limit: float,
+        spent: float,
+        held: float,
+        at_most: float,
+        ends: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        """Its name, or what it is."""
+        self.unit = unit
+        """`"dollars"` or `"tokens"`: of the four amounts."""
+        self.limit = limit
+        self.spent = spent
+        self.held = held
+        """Reserved for calls that are running; what they do not use comes back."""
+        self.at_most = at_most
+        """What this attempt would cost if its answer took all of `max_tokens`."""
+        self.ends = ends
+        """When what was spent is forgotten; `None`: never."""
 
 
 class DeadlineExceededError(SeawallError, TimeoutError):

@@ -74,7 +74,7 @@ class Reception:
             if self.is_over:
                 break
         self._attempt.events = self._events
-        self._attempt.written = self._so_far.written - self._written_before
+        self._note_written()
         return self._deliver()
 
     def end(self, error: Exception | None) -> bytes:
@@ -115,6 +115,10 @@ class Reception:
         counts["output_tokens"] = max(tokens, counts["output_tokens"])
         attempt.usage = Usage(**counts, is_estimated=True)
 
+    def _note_written(self) -> None:
+        unseen = 0 if self._splice is None else self._splice.unseen
+        self._attempt.written = self._so_far.written - self._written_before + unseen
+
     def _take_frame(self, frame: bytes) -> Exception | None:
         """Take one frame; returns the failure it is."""
         try:
@@ -141,6 +145,8 @@ class Reception:
     def _show(self, chunk: Chunk) -> Exception | None:
         """Show an event to the hooks, all of them; the first `Stop` or `Cut` counts."""
         call, stopped = self._call, None
+        # many events may have come at once
+        self._note_written()
         for hook in self._hooks.on_chunk:
             try:
                 stop = hook.function(call, chunk)

@@ -33,6 +33,8 @@ class Splice:
         """What the attempt wrote that was not delivered as it came."""
         self.changed = 0
         """Characters that were delivered of it."""
+        self.unseen = 0
+        """Characters that were not, or not yet."""
         self._is_joined = False
         """The text of the attempt passes as it comes."""
         self._goes_on = so_far.open is not None and so_far.open.get("type") == "text"
@@ -62,7 +64,7 @@ class Splice:
             case "content_block_start":
                 yield from self._start(event)
             case "content_block_delta" | "content_block_stop" if event["index"] == self._dropped:
-                self.withheld.append(written(event))
+                self._withhold(written(event))
             case "content_block_delta":
                 yield from self._delta(event)
             case "content_block_stop":
@@ -92,7 +94,7 @@ class Splice:
         delta = event["delta"]
         if event["index"] == self._joining and not self._is_joined:
             if delta.get("type") == "text_delta":
-                self.withheld.append(delta["text"])
+                self._withhold(delta["text"])
                 text = self._stop_across.feed(self.seam.feed(delta["text"]))
                 if self._stop_across.found is not None:
                     yield from self._end(self._stop_across.found)
@@ -117,10 +119,15 @@ class Splice:
                 return
         yield self._moved(event)
 
+    def _withhold(self, text: str) -> None:
+        self.withheld.append(text)
+        self.unseen += len(text)
+
     def _pass_from_now(self, text: str) -> None:
         """Note that the seam is behind: it let `text` through, and holds nothing more."""
         self._is_joined = True
         self.changed += len(text)
+        self.unseen -= len(text)
 
     def _release(self) -> Iterator[Event]:
         """The start of the new block, if it is still held."""

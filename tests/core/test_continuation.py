@@ -6,9 +6,10 @@ import itertools
 import pytest
 
 from seawall.assembly import Assembly
-from seawall.continuation import MIN_TOKENS, continued, takes_prefill, ways, without_unfinished_thinking
+from seawall.continuation import MIN_TOKENS, continued, ways, without_unfinished_thinking
 from seawall.decisions import Resume
 from seawall.frames import events_of
+from seawall.models import takes_prefill
 
 OLD, NEW = "claude-opus-4-5", "claude-opus-5-5"
 WITH_PREFILL = [

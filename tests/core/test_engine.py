@@ -133,6 +133,20 @@ def test_a_stream_passes_frame_by_frame_and_opens_once():
     ]
 
 
+def test_hooks_know_what_was_written_before_a_chunk_also_when_many_came_at_once():
+    class Reader:
+        name = "reader"
+
+        @seawall.hookimpl
+        def on_chunk(self, call, chunk):
+            seen.append((chunk.type, call.attempts[-1].written))
+
+    seen = []
+    _, steps = begin(Reader(), stream=True)
+    drive(steps, [streamed(), b"".join(FRAMES), None])
+    assert seen[2:4] == [("content_block_delta", 0), ("content_block_stop", len("The whole answer."))]
+
+
 def test_a_caller_that_waits_gets_the_message_of_an_amended_stream():
     _, steps = begin(Recorder(pre_request=[seawall.Amend(stream=True, timeout=3.0, headers={"x": "1"})]))
     taken, message = drive(steps, [streamed(), b"".join(FRAMES), None])
@@ -400,6 +414,7 @@ def test_an_estimate_counts_what_a_continuation_wrote_and_nobody_got():
         drive(steps, [streamed(), *FRAMES[:3], None, streamed(), *repeated, None])
     written = "Hm? " * 3000 + "The whole answer. And more"
     assert call.attempts[1].usage.output_tokens == len(written) // 4
+    assert call.attempts[1].written == len(written)
     assert call.attempts[1].usage.is_estimated
 
 
@@ -411,6 +426,7 @@ def test_an_estimate_is_whole_when_the_answer_starts_over():
     with pytest.raises(seawall.TruncatedStreamError):
         drive(steps, [streamed(), *first, None, streamed(), *again, None])
     assert [attempt.usage.output_tokens for attempt in call.attempts] == [len(answer) // 4] * 2
+    assert [attempt.written for attempt in call.attempts] == [len(answer)] * 2
 
 
 def test_a_failure_that_was_overcome_holds_no_frames_and_the_last_one_does():

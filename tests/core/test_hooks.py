@@ -15,6 +15,7 @@ from hypothesis import given, settings, strategies as st
 from seawall import (
     Amend,
     Answer,
+    BudgetExceededError,
     ConfigError,
     DeadlineExceededError,
     GiveUp,
@@ -534,6 +535,7 @@ ERRORS = [
     ConfigError("text"),
     PluginError("guard", "on_error", ValueError("text")),
     RequestRejectedError("text"),
+    BudgetExceededError("text", budget="team", unit="dollars", limit=50.0, spent=49.0, held=0.5, at_most=1.6),
     DeadlineExceededError("text"),
     StreamStoppedError("guard", "text"),
 ]
@@ -547,7 +549,9 @@ def test_every_error_is_among_those_that_are_pickled_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", ERRORS, ids=["SeawallError", "ConfigError", "PluginError", "Rejected", "Deadline", "Stopped"]
+    "error",
+    ERRORS,
+    ids=["SeawallError", "ConfigError", "PluginError", "Rejected", "Budget", "Deadline", "Stopped"],
 )
 @pytest.mark.parametrize(
     "again", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy], ids=["pickle", "copy"]

@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import ValidationError
 
-from seawall import Attempt, Call, Offload, Outcome, Usage
+from seawall import Amend, Attempt, Call, Offload, Outcome, Stop, Usage
 from seawall.hooks import CallHooks
 from seawall.registry import load
+from seawall.state import READ
 from seawall_tokens import InMemory, Tokens, TokensSettings, caller
+from seawall_tokens.budget import Budget
 from seawall_tokens.vocabulary import Vocabulary
 
 PARAMS = {
@@ -22,11 +24,12 @@ PARAMS = {
 UNCORRECTED = Tokens().estimate_request(PARAMS).tokens
 
 
-def call_of(plugin, *, counted=0, params=PARAMS, model=None, **usage):
+def call_of(plugin, *, counted=0, params=PARAMS, model=None, begin=True, **usage):
     """A call that was answered once."""
     call = Call("1", params, stream=False)
     call.attempts.append(Attempt(1, "send", model=model, usage=Usage(input_tokens=counted, **usage)))
-    plugin.pre_request(call)
+    if begin:
+        plugin.pre_request(call)
     return call
 
 
@@ -62,7 +65,7 @@ def test_the_core_asks_the_plugin():
 
 def test_before_the_first_attempt_the_vocabulary_is_loaded_where_it_may_block_and_then_no_more():
     plugin = Tokens(vocabulary=Vocabulary())
-    call = Call("1", PARAMS, stream=False)
+    call = Call("1", PARAMS, stream=False, attempts=[Attempt(1, "send")])
     decision = plugin.pre_request(call)
     assert isinstance(decision, Offload)
     assert decision.work() is None
@@ -153,15 +156,14 @@ def test_a_memory_that_blocks_is_read_and_written_where_it_may():
 
     disk = Disk()
     plugin = Tokens(memory=disk)
-    call = Call("1", PARAMS, stream=False)
+    call = Call("1", PARAMS, stream=False, attempts=[Attempt(1, "send", usage=Usage(input_tokens=1500))])
     plugin.pre_request(call).work()
-    call.attempts.append(Attempt(1, "send", usage=Usage(input_tokens=1500)))
     decision = end(plugin, call)
     assert isinstance(decision, Offload)
     assert not disk.load()
     decision.work()
     after = Tokens(memory=disk)
-    after.pre_request(Call("2", PARAMS, stream=False)).work()
+    after.pre_request(Call("2", PARAMS, stream=False, attempts=[Attempt(1, "send")])).work()
     assert after.estimate_request(PARAMS) == plugin.estimate_request(PARAMS)
     assert learned(after)
 
@@ -180,8 +182,44 @@ def test_sixteen_threads_may_share_it():
     assert plugin.estimate_request(PARAMS).tokens == pytest.approx(1500, rel=0.01)
 
 
-def test_it_sees_no_chunks():
+def with_budget(**budget):
+    settings = TokensSettings.model_validate({"budgets": [{"tokens": 5_000, "per": "total", **budget}]})
+    return Tokens(settings)
+
+
+def test_it_sees_chunks_only_if_there_are_budgets():
     assert not CallHooks(load(None, [Tokens()])).on_chunk
+    assert CallHooks(load(None, [with_budget()])).on_chunk
+
+
+def test_under_a_budget_every_call_is_streamed_stopped_where_it_ends_and_settled():
+    plugin = with_budget()
+    call = call_of(plugin, begin=False, params={**PARAMS, "max_tokens": 9_000})
+    assert plugin.pre_request(call).work() == Amend(stream=True)
+    assert plugin.pre_request(call) == Amend(stream=True)
+    call.attempts[0].written = 100
+    assert plugin.on_chunk(call, None) is None
+    call.attempts[0].written = 100_000
+    assert isinstance(plugin.on_chunk(call, None), Stop)
+    assert plugin.on_error(call) is None
+    assert plugin.on_chunk(call, None) is None
+
+
+def test_a_store_that_blocks_is_reached_where_it_may_be_waited_for(sqlite):
+    plugin = with_budget()
+    call = call_of(plugin, begin=False, output_tokens=5, counted=7)
+    call.store, call.attempts[0].status = sqlite, 200
+    assert plugin.pre_request(call).work() == Amend(stream=True)
+    assert isinstance(plugin.pre_request(call), Offload)
+    assert end(plugin, call).work() is None
+    (spent,) = sqlite.step(READ, key=Budget(tokens=1, per="total").key(""))["spent"].values()
+    assert spent == 12
+
+
+def test_prices_are_loaded_where_that_may_be_waited_for():
+    plugin = Tokens(TokensSettings.model_validate({"budgets": [{"dollars": 1, "per": "call"}]}))
+    assert plugin.pre_request(call_of(plugin, begin=False)).work() == Amend(stream=True)
+    assert plugin.pre_request(call_of(plugin, begin=False)) == Amend(stream=True)
 
 
 def test_a_tool_prompt_is_set_by_the_settings():
@@ -199,6 +237,9 @@ def test_a_tool_prompt_is_set_by_the_settings():
         {"tool_prompts": {"m": {}}},
         {"prices": {"m": {"input": -1, "output": 1}}},
         {"prices": {"m": {"input": 1}}},
+        {"budgets": [{"per": "day"}]},
+        {"budgets": [{"per": "week", "dollars": 1}]},
+        {"on_store_error": "ajar"},
     ],
 )
 def test_settings_that_do_not_fit_are_refused(wrong):

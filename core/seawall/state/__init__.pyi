@@ -1,10 +1,11 @@
-from . import clock as clock, forks as forks, leases as leases, owners as owners
+from . import clock as clock, leases as leases, owners as owners
 from .documents import READ as READ, Document as Document, Step as Step
 from .errors import (
     StepError as StepError,
     StoreError as StoreError,
     StoreUnavailableError as StoreUnavailableError,
 )
+from .forks import call_after_fork as call_after_fork
 from .memory import MemoryStore as MemoryStore
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore

@@ -1,7 +1,4 @@
-"""Token management. So far: estimates of how many tokens a text or a request is.
-
-Pacing, budgets and the ledger are not there yet.
-"""
+"""Token management: estimates, pacing under the rate limits, budgets."""
 
 from seawall_tokens.calibration import InMemory, Learned, Memory
 from seawall_tokens.callers import caller

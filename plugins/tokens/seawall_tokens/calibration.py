@@ -24,6 +24,8 @@ _PROMPT_PRIOR: Final = 0.1
 """Answers that the ratio of the caller weighs beside those of a prompt."""
 _CALLER_PRIOR: Final = 5.0
 """Answers that no correction weighs beside those of a caller."""
+_SOON, _SELDOM = 20, 16
+"""Answers that are saved at once, and every how many after them: a mean of many changes little."""
 _KEYS: Final = 4096
 """Ratios kept; the ones longest not learned are dropped."""
 
@@ -107,6 +109,12 @@ class Calibration:
         self._lock = threading.Lock()
         self._learned: dict[str, Learned] = {}
         self._unsaved: dict[str, Learned] = {}
+        self._answers = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what was learned is worth saving now."""
+        return bool(self._unsaved) and (self._answers <= _SOON or self._answers % _SELDOM == 0)
 
     def load(self) -> None:
         """Take over what the memory has; what was learned here since goes before."""
@@ -146,6 +154,7 @@ class Calibration:
         clipped = max(-_CLIP, min(_CLIP, log_ratio))
         weight = counted / (counted + _SMALL)
         with self._lock:
+            self._answers += 1
             for key, most in zip(source.keys, (_PROMPT, _CALLER), strict=True):
                 learned = self._learned.get(key, Learned()).with_answer(clipped, weight, most)
                 _put(self._learned, key, learned)

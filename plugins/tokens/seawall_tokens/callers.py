@@ -3,21 +3,43 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, NamedTuple
 
-_caller: Final = ContextVar("seawall_tokens_caller", default="")
+
+class Caller(NamedTuple):
+    """Who makes calls."""
+
+    name: str = ""
+    """Empty for nobody in particular."""
+    weight: float = 1.0
+    """Its share of a rate limit that several callers wait for, beside theirs."""
+
+
+_NOBODY: Final = Caller()
+_caller: Final = ContextVar("seawall_tokens_caller", default=_NOBODY)
 
 
 @contextmanager
-def caller(name: str) -> Iterator[None]:
-    """Make the calls inside those of `name`, in this thread or task and in tasks started there."""
-    token = _caller.set(name)
+def caller(name: str, *, weight: float = 1.0) -> Iterator[None]:
+    """Make the calls inside those of `name`, in this thread or task and in tasks started there.
+
+    Raises:
+        ValueError: `weight` is not a positive, finite number.
+    """
+    if not 0 < weight < float("inf"):
+        raise ValueError(f"caller({name!r}, weight={weight!r}): a positive, finite weight is expected")
+    token = _caller.set(Caller(name, weight))
     try:
         yield
     finally:
         _caller.reset(token)
 
 
+def current() -> Caller:
+    """Return the innermost `caller`; nobody in particular outside of any."""
+    return _caller.get()
+
+
 def current_caller() -> str:
     """Return the name of the innermost `caller`; empty outside of any."""
-    return _caller.get()
+    return _caller.get().name

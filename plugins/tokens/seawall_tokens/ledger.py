@@ -55,7 +55,7 @@ class Ledger:
         self._clock = clock
         self._is_failing = False
         self.after_fork()
-        state.forks.call_after_fork(self)
+        state.call_after_fork(self)
 
     def begun(
         self, call: Call, caller: str, prices: Prices, estimate: Callable[[Mapping[str, Any]], int]

