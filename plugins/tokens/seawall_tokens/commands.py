@@ -36,7 +36,10 @@ _MAGIC: Final = (
 @click.option("--since", metavar="DATE|7d", help="From this day (UTC) on, or so many h, d or w back.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 def usage(by: "By", since: str | None, *, is_json: bool) -> None:
-    """Show what calls cost, by the ledger of this user: attempts, tokens, waste, dollars."""
+    """Show what calls cost: attempts, tokens, waste, dollars.
+
+    It is read from the ledger in the state directory, which all calls of this user write. Days are of UTC.
+    """
     from seawall.registry import configured_folder  # noqa: PLC0415
     from seawall_tokens import report  # noqa: PLC0415
     from seawall_tokens.rows import FILE  # noqa: PLC0415
@@ -54,8 +57,8 @@ def usage(by: "By", since: str | None, *, is_json: bool) -> None:
     _say(json.dumps(found.as_json(), indent=2) if is_json else _table(found, folder / FILE))
     if found.unpriced:
         click.echo(
-            f"seawall: {found.unpriced:,} attempts are of models without a known price and in no sum of "
-            "dollars; set tokens.prices",
+            f"seawall: attempts whose price is not known, in no sum of dollars: {found.unpriced:,}; "
+            "set tokens.prices",
             err=True,
         )
 
@@ -70,9 +73,9 @@ def _table(found: "Report", path: Path) -> str:
         for text, bar in table(found, is_plain=not _writes(SIGNS))
     ]
     if found.estimated:
-        lines.append(f"estimated: {found.estimated:,} attempts that broke before the API had counted them")
+        lines.append(f"estimated: {found.estimated:,} (broke before the API had counted all of it)")
     if found.lost:
-        lines.append(f"lost: {found.lost:,} attempts whose process died; counted as far as they had streamed")
+        lines.append(f"lost: {found.lost:,} (the process died; counted as far as it had streamed)")
     text = "\n".join(lines)
     # https://no-color.org
     return click.unstyle(text) if os.environ.get("NO_COLOR") else text
@@ -82,7 +85,10 @@ def _table(found: "Report", path: Path) -> str:
 @click.argument("files", metavar="FILES...", nargs=-1, required=True)
 @click.option("--model", default=_DEFAULT_MODEL, show_default=True)
 def count(files: tuple[str, ...], model: str) -> None:
-    """Estimate the tokens of text FILES (- for stdin); nothing is sent."""
+    """Estimate the tokens of text files; nothing is sent.
+
+    `-` among the FILES is stdin.
+    """
     import seawall  # noqa: PLC0415
 
     if files.count("-") > 1:

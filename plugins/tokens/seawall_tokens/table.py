@@ -52,7 +52,8 @@ def _short(number: int) -> str:
     for size, unit in _UNITS:
         if number >= size:
             value = number / size
-            return f"{value:.1f}{unit}" if value < 100 else f"{int(value)}{unit}"  # noqa: PLR2004 - digits
+            # 99.96 would have a digit more
+            return f"{value:.1f}{unit}" if value < 99.95 else f"{int(value)}{unit}"  # noqa: PLR2004 - digits
     return str(number)
 
 
