@@ -118,6 +118,18 @@ def test_all_of_a_call_that_fails_in_the_end_is_wasted(mode, surface, state):
     assert {row["wasted_output_tokens"] for row in others} == {0}
 
 
+@SURFACES_OF_ALL
+def test_an_answer_that_broke_before_it_told_anything_counts_by_an_estimate(mode, surface, state):
+    with Simulator(faults=[Fault("error_event", 1, event=0)]) as simulator:
+        call(simulator, mode, surface, enabled())
+        _, bill = ledger_and_bill(state, simulator)
+    first, second = rows(state)
+    assert first["is_estimated"]
+    assert first["input_tokens"] == pytest.approx(bill[0][0], rel=2.0)
+    assert first["input_tokens"] > 0
+    assert counts(second) == bill[1]
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_what_was_refused_before_it_was_sent_has_no_row(mode, state):
     with Simulator() as simulator:

@@ -104,9 +104,9 @@ def test_a_call_that_did_not_complete_says_how_it_ended(status, error, said):
     assert ended(a_call(attempt()), status, error)[0].ended == said
 
 
-def test_an_answer_that_broke_before_it_told_anything_counts_by_an_estimate():
-    call = a_call(attempt(usage=Usage(), error=ValueError()))
-    (row,) = ended(call, "failed", ValueError())
+@pytest.mark.parametrize(("status", "error"), [("failed", ValueError()), ("abandoned", None)])
+def test_an_answer_that_ended_before_it_told_anything_counts_by_an_estimate(status, error):
+    (row,) = ended(a_call(attempt(usage=Usage(), error=error)), status, error)
     assert (row.input_tokens, row.output_tokens, row.is_estimated) == (77, 0, True)
 
 
@@ -149,7 +149,7 @@ def test_a_different_answer_is_wasted():
 def test_a_usage_that_is_none_is_0(wrong):
     usage = Usage(wrong, wrong, wrong, wrong)
     told = {"cache_creation": wrong, "output_tokens_details": wrong}
-    (row,) = ended(a_call(attempt(usage=usage, raw_usage=told)))
+    (row,) = ended(a_call(attempt(usage=usage, raw_usage=told)), track=track(estimated=0))
     assert [row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens] == [0] * 4
 
 

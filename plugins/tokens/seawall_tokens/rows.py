@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import seawall
 from seawall import Attempt, Call, Outcome
 from seawall_tokens.estimator import tokens_of_length
 from seawall_tokens.prices import Counts, Prices
+from seawall_tokens.untold import is_untold
 
 FILE: Final = "ledger.sqlite"
 """The name of the file in the state directory."""
@@ -112,7 +112,7 @@ class Track:
         if ended is None:
             written = tokens_of_length(attempt.written, call.model)
             usage["output_tokens"] = max(attempt.usage.output_tokens, written)
-        if _is_untold(attempt):
+        if is_estimated := is_untold(attempt):
             usage["input_tokens"] = self.estimate(call.params)
         time, counts = self.times.get(attempt.number, now), Counts.of(usage)
         return Row(
@@ -126,7 +126,7 @@ class Track:
             cache_write_tokens=counts.cache_write,
             output_tokens=counts.output,
             thinking_tokens=counts.thinking,
-            is_estimated=ended is None or attempt.usage.is_estimated or _is_untold(attempt),
+            is_estimated=ended is None or attempt.usage.is_estimated or is_estimated,
             dollars=self.prices.dollars(call.model, usage, time, served=attempt.model),
             ended=ended,
             wasted_output_tokens=wasted,
@@ -138,12 +138,6 @@ class Track:
 def _sent(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Return the attempts of which anything came back, be it an error; others cost nothing that is known."""
     return [attempt for attempt in attempts if attempt.status is not None or attempt.error is not None]
-
-
-def _is_untold(attempt: Attempt) -> bool:
-    """Whether the API took the request and the answer broke before it told any count."""
-    is_broken = attempt.status == HTTPStatus.OK and attempt.error is not None
-    return is_broken and not any(attempt.usage.counts().values())
 
 
 def _said(outcome: Outcome) -> str:
