@@ -155,7 +155,8 @@ def _kept_from(call: Call, outcome: Outcome) -> int:
 
 def _is_other(attempt: Attempt) -> bool:
     """Whether it brought another answer than the one it was to go on with."""
-    return isinstance(attempt.error, seawall.ContinuationMismatchError)
+    # the SDK, which the name loads, is there when an attempt has failed
+    return attempt.error is not None and isinstance(attempt.error, seawall.ContinuationMismatchError)
 
 
 def _name(text: str) -> str:
