@@ -94,6 +94,21 @@ def test_attempts_that_failed_are_in_it_and_all_together_are_what_was_billed(mod
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_failed_attempt_is_in_it_before_the_next_one_is_sent(mode, state):
+    found: list[list[str]] = []
+
+    class Peek:
+        @seawall.hookimpl
+        def pre_request(self, call: seawall.Call) -> None:
+            if call.attempt > 1:
+                found.append([row["ended"] for row in rows(state)])
+
+    with Simulator(faults=[Fault("status", 1, status=529), Fault("eof", 2, event=60)]) as simulator:
+        call(simulator, mode, "stream=True", [*enabled(), Peek()])
+    assert found == [["OverloadedError"], ["OverloadedError", "TruncatedStreamError"]]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
 def test_what_the_prompt_cache_wrote_and_read_is_told_apart(mode, state):
     with Simulator() as simulator:
         for number in range(2):
