@@ -83,7 +83,7 @@ class Reception:
         if self.failure is None and self._so_far.complete:
             if rest := self._frames.rest:
                 # some servers leave out the last blank line; a last frame that is cut is left out instead
-                self._take_frame(rest)
+                self._take_frame(rest + b"\n\n")
             if not self._so_far.has_stopped:
                 self._pass(_STOP, frame_of(_STOP))
         elif self.failure is None:
