@@ -14,7 +14,8 @@ answers as the simulator bills it, so that all is exact that a client can know:
 - `untold`: an answer that broke before it had told anything, such as half a JSON document. The ledger has an
   estimate of the input, and no output.
 
-The exit code is 1 when an attempt is missing or too many, or a count of one is not as above.
+The exit code is 1 when an attempt is missing or too many, or a count of one is not as above. A call may
+end in an error of the SDK; any other one ends the benchmark.
 """
 
 import argparse
