@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from seawall.frames import Event
@@ -34,8 +35,8 @@ class Usage:
 
     @classmethod
     def of(cls, usage: Mapping[str, Any], *, is_estimated: bool = False) -> Self:
-        """The counts of a `usage` object of the API."""
-        return cls(**{key: usage.get(key) or 0 for key in _COUNTS}, is_estimated=is_estimated)
+        """The counts of a `usage` object of the API; what is no count is 0."""
+        return cls(**{key: _count(usage.get(key)) for key in _COUNTS}, is_estimated=is_estimated)
 
     def __add__(self, other: "Usage") -> "Usage":
         sums = {key: getattr(self, key) + getattr(other, key) for key in _COUNTS}
@@ -44,6 +45,10 @@ class Usage:
     def counts(self) -> dict[str, int]:
         """The counts under the names of the API."""
         return {key: getattr(self, key) for key in _COUNTS}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 @dataclass(slots=True)
@@ -61,6 +66,8 @@ class Attempt:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The headers of the answer, whose names may be asked for in any case; empty when none came."""
     usage: Usage = field(default_factory=Usage)
+    raw_usage: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The `usage` as the API has given it so far, for what is not in `usage`."""
     events: int = 0
     """Events received so far, pings included."""
     written: int = 0
@@ -95,6 +102,8 @@ class Call:
     """A digest of whose limits it uses: address and credentials. No key can be read out of it."""
     store: Store = field(default_factory=MemoryStore, repr=False)
     """What calls share; `seawall.state.reach` is how a hook comes to it."""
+    state_dir: Path | None = None
+    """The folder for files that are kept on this machine, which may have to be made; `None`: keep none."""
     timeout: float | None = None
     """Seconds without a byte the caller itself allows; `None` when it set no limit."""
     attempts: list[Attempt] = field(default_factory=list)

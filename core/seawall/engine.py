@@ -212,7 +212,8 @@ class Engine:
             return wire_errors.error_event(accepted.response, message)
         if isinstance(message, dict) and message.get("type") == "message":
             attempt = self._call.attempts[-1]
-            attempt.usage, attempt.model = Usage.of(message.get("usage") or {}), message.get("model")
+            attempt.raw_usage, attempt.model = message.get("usage") or {}, message.get("model")
+            attempt.usage = Usage.of(attempt.raw_usage)
             self._course.so_far.adopt(message)
         return None
 

@@ -34,6 +34,7 @@ _BLANK_LINE = re.compile(_SURE_END + _SURE_END)
 _LONGEST_HALF = len(b"\r\n\r")
 """Bytes of a blank line that may have come without being one yet."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_LINE_FEED = ord("\n")
 _NAME_OF_LINE = {b"event: " + name.encode(): name for name in _NAMES}
 
 
@@ -48,11 +49,16 @@ class FrameBuffer:
         """The start of a frame that is not whole yet."""
         return bytes(self._rest)
 
+    def whole(self, data: bytes) -> tuple[str, Event] | None:
+        """Return name and object of `data` that is one frame as the API writes it, as most of a body comes.
+
+        `None`: look closer, with `feed` and `parse`.
+        """
+        return None if self._rest else _quickly_parsed(data)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the frames that `data` completes, each with its blank line, byte for byte."""
         if not self._rest and b"\r" not in data:
-            if data.find(b"\n\n") + 2 == len(data) > 2:  # noqa: PLR2004 - one whole frame, as it mostly comes
-                return [data]
             *frames, rest = data.split(b"\n\n")
             if rest:
                 self._rest += rest
@@ -76,16 +82,9 @@ def parse(frame: bytes) -> tuple[str, Event | None]:
     Raises:
         ValueError: The data is not a JSON object in UTF-8.
     """
-    # as the API writes: two lines and an empty one, which JSON takes for white space
-    line, _, data = frame.partition(b"\ndata: ")
-    name = _NAME_OF_LINE.get(line)
-    if name is not None and data.find(b"\n") == len(data) - 2 and b"\r" not in data:
-        try:
-            # without "keys" the parser keeps short strings, content too, for as long as the process runs
-            event = from_json(data, cache_strings="keys")
-        except ValueError:
-            event = None
-        return name, event if event.__class__ is dict else _object(name, data)
+    quickly = _quickly_parsed(frame)
+    if quickly is not None:
+        return quickly
     name, lines = "message", []
     for line in _LINE_END.split(frame.removeprefix(codecs.BOM_UTF8)):
         field, _, value = line.partition(b":")
@@ -96,6 +95,23 @@ def parse(frame: bytes) -> tuple[str, Event | None]:
             lines.append(value)
     data = b"\n".join(lines)
     return name, _object(name, data) if data else None
+
+
+def _quickly_parsed(frame: bytes) -> tuple[str, Event] | None:
+    """Parse a frame as the API writes it: a known name, an object on one line, and an empty line.
+
+    JSON takes the empty line for white space, as it does a line end of another kind.
+    """
+    line, _, data = frame.partition(b"\ndata: ")
+    name = _NAME_OF_LINE.get(line)
+    if name is None or data.find(b"\n") != len(data) - 2 or data[-1] != _LINE_FEED:
+        return None
+    try:
+        # without "keys" the parser keeps short strings, content too, for as long as the process runs
+        event = from_json(data, cache_strings="keys")
+    except ValueError:
+        return None
+    return (name, event) if event.__class__ is dict else None
 
 
 def _object(name: str, data: bytes) -> Event | None:

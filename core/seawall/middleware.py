@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 import anthropic
@@ -18,7 +19,7 @@ from seawall.engine import Engine
 from seawall.exchange import Exchange, is_beta, is_message_request
 from seawall.hooks import Hooks
 from seawall.passage import apassed, passed
-from seawall.registry import configured_store, load
+from seawall.registry import configured_folder, configured_store, load
 from seawall.state import MemoryStore, Store
 from seawall.sync_driver import SyncBody, SyncDriver
 
@@ -66,7 +67,9 @@ class Protection(Middleware):
         client: _Client,
         timeout: float | None = None,
         retries: int = 0,
+        *,
         store: Store | None = None,
+        state_dir: Path | None = None,
     ) -> None:
         self.retries = retries
         """The SDK's, for requests that create no message."""
@@ -74,6 +77,7 @@ class Protection(Middleware):
         self._client = client
         self._timeout = timeout
         self._store = store or MemoryStore()
+        self._state_dir = state_dir
 
     def handle(self, request: APIRequest, call_next: CallNext) -> Any:
         """Run one call of a sync client."""
@@ -115,6 +119,7 @@ class Protection(Middleware):
             host=httpx2.URL(str(self._client.base_url)).netloc.decode(),
             account=account_of(self._client),  # now: keys are exchanged
             store=self._store,
+            state_dir=self._state_dir,
             timeout=self._timeout
             if isinstance(request.timeout, NotGiven)
             else _read_timeout(request.timeout),
@@ -154,7 +159,8 @@ def protect(
     given = (known.retries for known in client.middleware if isinstance(known, Protection))
     retries = next(given, client.max_retries)
     timeout = None if is_default else _read_timeout(client.timeout)
-    protection = Protection(hooks, client, timeout, retries, store)
+    folder = configured_folder(settings)
+    protection = Protection(hooks, client, timeout, retries, store=store, state_dir=folder)
     protected = client.with_options(
         middleware=[protection, *others],
         max_retries=0,  # P6: one owner of retries

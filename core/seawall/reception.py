@@ -49,7 +49,6 @@ class Reception:
         self._events = 0
         self._is_counted = False
         """The API has told what the attempt cost."""
-        self._usage: dict[str, Any] = {}
         self._written_before = so_far.written
         self._spoken_before = len(so_far.spoken())
         self._tokens_withheld = 0
@@ -66,8 +65,9 @@ class Reception:
 
     def take(self, data: bytes) -> bytes:
         """Return what is delivered for the next bytes of the body."""
-        for frame in self._frames.feed(data):
-            failure = self._take_frame(frame)
+        whole = self._frames.whole(data)
+        for frame in self._frames.feed(data) if whole is None else (data,):
+            failure = self._take_frame(frame, whole)
             # a failure after the `stop_reason` is none: nothing of the message is missing
             if failure is not None and (isinstance(failure, _DECIDED) or not self._so_far.complete):
                 self.failure = failure
@@ -83,7 +83,7 @@ class Reception:
         if self.failure is None and self._so_far.complete:
             if rest := self._frames.rest:
                 # some servers leave out the last blank line; a last frame that is cut is left out instead
-                self._take_frame(rest)
+                self._take_frame(rest + b"\n\n")
             if not self._so_far.has_stopped:
                 self._pass(_STOP, frame_of(_STOP))
         elif self.failure is None:
@@ -117,13 +117,13 @@ class Reception:
         attempt.usage = Usage(**counts, is_estimated=True)
 
     def _note_written(self) -> None:
-        unseen = 0 if self._splice is None else self._splice.unseen
-        self._attempt.written = self._so_far.written - self._written_before + unseen
+        written = self._so_far.written - self._written_before
+        self._attempt.written = written if self._splice is None else written + self._splice.unseen
 
-    def _take_frame(self, frame: bytes) -> Exception | None:
+    def _take_frame(self, frame: bytes, parsed: tuple[str, Event] | None = None) -> Exception | None:
         """Take one frame; returns the failure it is."""
         try:
-            kind, event = parse(frame)
+            kind, event = parsed or parse(frame)
             if self._hooks.on_chunk:
                 stop = self._show(Chunk(kind, event or {}, frame))
                 if stop is not None:
@@ -146,8 +146,9 @@ class Reception:
     def _show(self, chunk: Chunk) -> Exception | None:
         """Show an event to the hooks, all of them; the first `Stop` or `Cut` counts."""
         call, stopped = self._call, None
-        # many events may have come at once
-        self._note_written()
+        if self._events != self._attempt.events:
+            # others came at once with it
+            self._note_written()
         for hook in self._hooks.on_chunk:
             try:
                 stop = hook.function(call, chunk)
@@ -228,5 +229,6 @@ class Reception:
             self._held, self.held_from = [], None
 
     def _note_usage(self, usage: dict[str, Any] | None) -> None:
-        self._usage = merged_usage(self._usage, usage or {})
-        self._attempt.usage = Usage.of(self._usage)
+        attempt = self._attempt
+        attempt.raw_usage = merged_usage(attempt.raw_usage, usage or {})
+        attempt.usage = Usage.of(attempt.raw_usage)

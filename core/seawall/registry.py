@@ -4,8 +4,10 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final
 
 import pluggy
@@ -15,7 +17,7 @@ from seawall import hookspecs
 from seawall.errors import ConfigError
 from seawall.hooks import Hooks
 from seawall.settings import Configuration, NoSettings, hint
-from seawall.state import Store, shared_store
+from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -130,6 +132,17 @@ def configured_store(arguments: Mapping[str, Any] | None = None) -> Store:
         return shared_store(core.state, core.state_dir)
     except ConfigError as error:
         raise ConfigError(f"{configuration.place(('state',))}: {error}") from error
+
+
+def configured_folder(arguments: Mapping[str, Any] | None = None) -> Path | None:
+    """Return the folder for what is kept on this machine; `None`: none is configured, and the user has none.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    with suppress(StoreUnavailableError):
+        return state_folder(Configuration({}, arguments).core().state_dir)
+    return None
 
 
 def instances(

@@ -3,6 +3,7 @@
 import anthropic
 import httpx2
 import pytest
+from anthropic._streaming import SSEDecoder
 
 import seawall
 from seawall.call import Attempt
@@ -512,6 +513,19 @@ def test_a_stop_sequence_that_a_break_cut_in_two_ends_the_message():
     ending = next(event for event in events if event["type"] == "message_delta")
     assert ending["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "THE END"}
     assert events[-1] == {"type": "message_stop"}
+
+
+@pytest.mark.parametrize("last", [FRAMES[-1], frame_of({"type": "ping"})], ids=["message_stop", "ping"])
+def test_a_last_frame_that_is_cut_anywhere_spoils_nothing_of_a_message_that_is_whole(last):
+    for cut in range(len(last)):
+        _, steps = begin(Recorder(), stream=True)
+        taken, _ = drive(steps, [streamed(), *FRAMES[:-1], last[:cut], None])
+        body = b"".join(step for step in taken if isinstance(step, bytes))
+        read = [event for event in SSEDecoder().iter_bytes(iter([body])) if event.data]
+        kinds = [event.json()["type"] for event in read]
+        assert kinds == [event.event for event in read], cut
+        assert kinds.count("message_stop") == 1, cut
+        assert kinds[-1] == "message_stop", cut
 
 
 def test_what_a_continuation_began_with_is_in_the_outcome():

@@ -186,6 +186,41 @@ def test_an_event_name_that_is_no_utf_8_is_a_value_error():
         parse(b"event: \xff\ndata: {}\n\n")
 
 
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+def test_a_whole_frame_as_the_api_writes_it_is_read_at_once():
+    assert FrameBuffer().whole(PING) == ("ping", {"type": "ping"}) == parse(PING)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PING * 2,
+        PING[:-1],
+        PING[:-1] + b" ",
+        PING[:-1] + b"\r",
+        PING.replace(b"\n", b"\r\n"),
+        PING.replace(b"}", b"}\ndata: 1"),
+        PING.replace(b"}\n", b"}\nid: 1\n"),
+        PING.replace(b"ping\n", b"of tomorrow\n"),
+        PING.replace(b"}", b""),
+        b"event: ping\ndata: 1\n\n",
+        b": comment\n\n",
+        b"\n\n",
+        b"",
+    ],
+)
+def test_anything_else_is_looked_at_closer(data):
+    assert FrameBuffer().whole(data) is None
+
+
+def test_the_rest_of_a_frame_is_never_taken_for_a_whole_one():
+    buffer = FrameBuffer()
+    buffer.feed(b": ")
+    assert buffer.whole(PING) is None
+
+
 @deterministic
 @given(events)
 @example({"type": "a", "text": "\ud83d"})

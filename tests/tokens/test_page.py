@@ -1,4 +1,4 @@
-"""The pages about budgets and about many workers run as they stand."""
+"""The pages about budgets, many workers and the ledger say what is so, and run as they stand."""
 
 import re
 import tomllib
@@ -9,6 +9,8 @@ import anthropic
 import seawall
 from seawall_testkit import Simulator
 from seawall_tokens import TokensSettings
+from seawall_tokens.report import Report, Sums
+from seawall_tokens.table import table
 
 GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
 
@@ -61,3 +63,17 @@ def test_the_example_for_many_workers_runs(monkeypatch):
         names = {}
         exec(example, names)
     assert names["message"].stop_reason == "end_turn"
+
+
+def test_the_table_of_the_ledger_looks_as_the_page_shows_it():
+    reports = Sums(412, 1_312_004, 7_900_000, 204_000, 2_010_000, 900_000, 12_431, 47.9)
+    chat = Sums(3_104, 410_022, 0, 0, 309_871, 0, 902, 7.84)
+    total = Sums(3_516, 1_722_026, 7_900_000, 204_000, 2_319_871, 900_000, 13_333, 55.74)
+    report = Report("caller", (("reports", reports), ("chat", chat)), total)
+    page = (GUIDES / "ledger.md").read_text(encoding="utf-8")
+    assert "".join(f"{text}  {bar}".rstrip() + "\n" for text, bar in table(report)) in page
+
+
+def test_the_page_of_the_ledger_names_all_that_json_has():
+    page = (GUIDES / "ledger.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in Report("model").as_json()["totals"])

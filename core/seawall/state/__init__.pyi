@@ -9,9 +9,11 @@ from .forks import call_after_fork as call_after_fork
 from .memory import MemoryStore as MemoryStore
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore
+from .sqlite_file import SQLiteFile as SQLiteFile
 from .store import (
     Store as Store,
     open_store as open_store,
     reach as reach,
     shared_store as shared_store,
+    state_folder as state_folder,
 )

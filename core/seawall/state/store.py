@@ -96,8 +96,7 @@ def _sqlite(state_dir: Path | None) -> Store:
         # some builds of Python have no sqlite3
         from seawall.state.sqlite import SQLiteStore  # noqa: PLC0415 - only who uses it loads it
 
-        folder = _default_dir() if state_dir is None else os.path.expanduser(state_dir)  # noqa: PTH111 - never raises
-        return SQLiteStore(Path(folder) / FILE)
+        return SQLiteStore(state_folder(state_dir) / FILE)
     except (ImportError, StoreUnavailableError) as error:
         _log.warning(
             "%s; state is kept in memory: other processes do not see it, and it ends with this one. "
@@ -107,7 +106,17 @@ def _sqlite(state_dir: Path | None) -> Store:
         return MemoryStore()
 
 
-def _default_dir() -> Path:
+def state_folder(state_dir: Path | None = None) -> Path:
+    """Return the folder for what is kept on this machine, which may have to be made.
+
+    Args:
+        state_dir: It, as configured; `None` is where this system keeps state of a user.
+
+    Raises:
+        StoreUnavailableError: The user has no home directory.
+    """
+    if state_dir is not None:
+        return Path(os.path.expanduser(state_dir))  # noqa: PTH111 - never raises
     import platformdirs  # noqa: PLC0415 - only who uses it loads it
 
     try:

@@ -60,6 +60,7 @@ class Delivery:
         self._before_end = before_end
         self._request_id = request_id
         self._events = 0
+        self._tokens = 0
         self._bytes = 0
         self._breaks: Fault | None = None
         self._drips = False
@@ -166,11 +167,13 @@ class Delivery:
         data = frame.data
         if frame.kind == "message_stop":
             self._before_end()
+        tokens = frame.tokens
         if self._breaks is not None and frame.kind == "content_block_delta":
-            data, self._breaks = _broken(data, self._breaks), None
+            data, self._breaks, tokens = _broken(data, self._breaks), None, 0
         await self._send(data[skip:])
         self._events += 1
-        self._entry.update(events_sent=self._events)
+        self._tokens += tokens
+        self._entry.update(events_sent=self._events, tokens_sent=self._tokens)
 
     async def _send(self, data: bytes) -> None:
         size = _DRIP_SIZE if self._drips else max(1, len(data))

@@ -48,7 +48,9 @@ def stream_frames(
     def frame(event: dict[str, Any], tokens: int = 0) -> Frame:
         return frame_of(event, spaces=rng.randint(0, _MOST_SPACES) if padding else 0, tokens=tokens)
 
-    yield frame({"type": "message_start", "message": _opening(answer)})
+    # `message_start` tells of it
+    ahead = min(1, answer.output_tokens)
+    yield frame({"type": "message_start", "message": _opening(answer)}, ahead)
     for index, part in enumerate(answer.parts):
         yield frame({"type": "content_block_start", "index": index, "content_block": part.start})
         if index == 0:
@@ -59,7 +61,8 @@ def stream_frames(
             event = {"type": "content_block_delta", "index": index, "delta": delta.body}
             if unknown_events:
                 event["seawall_unknown_field"] = {"index": index}
-            yield frame(event, delta.tokens)
+            yield frame(event, max(0, delta.tokens - ahead))
+            ahead = max(0, ahead - delta.tokens)
         yield frame({"type": "content_block_stop", "index": index})
     yield frame(
         {

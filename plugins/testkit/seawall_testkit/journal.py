@@ -49,6 +49,8 @@ class Received:
     """HTTP status, None while no headers were sent."""
     events_sent: int = 0
     """SSE events of the body that were sent whole, pings included."""
+    tokens_sent: int = 0
+    """Those of `output_tokens` that were sent in whole events: what a client that reads all can know of."""
     bytes_sent: int = 0
     """Bytes of the body that were sent."""
     output_tokens: int = 0

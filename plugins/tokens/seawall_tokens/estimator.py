@@ -113,6 +113,11 @@ class Estimator:
         return tokens + fitted.not_parallel * bool(choice.get("disable_parallel_tool_use"))
 
 
+def tokens_of_length(characters: int, model: str) -> int:
+    """Return the tokens of a text of which only the length is known."""
+    return round(constants.CHARACTERS.text[family(model)] * characters / 4)
+
+
 def _structure_of(contents: Contents, fitted: Constants) -> Structure:
     return fitted.new if contents.family == "claude-4.7" else fitted.old
 

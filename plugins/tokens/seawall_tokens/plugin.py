@@ -1,8 +1,8 @@
-"""The plugin: estimates, refuses what cannot succeed, paces the rest, and keeps to budgets."""
+"""The plugin: estimates, refuses what cannot succeed, paces, keeps to budgets, and writes the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seawall import Amend, Attempt, Call, Chunk, Offload, Outcome, Reject, Stop, Wait, hookimpl
 from seawall_tokens import preflight
@@ -14,9 +14,13 @@ from seawall_tokens.estimator import Estimate, Estimator
 from seawall_tokens.families import family
 from seawall_tokens.governor import Governor
 from seawall_tokens.kept import Kept
+from seawall_tokens.ledger import Ledger, ledger_in
 from seawall_tokens.prices import Prices
 from seawall_tokens.settings import TokensSettings
 from seawall_tokens.vocabulary import CLAUDE_2, Vocabulary
+
+if TYPE_CHECKING:
+    import click
 
 
 @dataclass(slots=True)
@@ -31,6 +35,8 @@ class _Note:
 
 class Tokens:
     """Answers `estimate_tokens` for Claude models, and decides in `pre_request` when an attempt may be sent.
+
+    Of each that was sent the ledger has a row.
 
     Args:
         settings: Options.
@@ -57,9 +63,10 @@ class Tokens:
         self._governor = governor
         if governor is None and self._settings.pace:
             self._governor = Governor(self._settings)
+        self._prices = Prices(self._settings.prices)
         self._budgets = Budgets(
             self._settings.budgets,
-            prices=Prices(self._settings.prices),
+            prices=self._prices,
             estimate=self._estimate,
             on_store_error=self._settings.on_store_error or "closed",
         )
@@ -81,8 +88,18 @@ class Tokens:
         return self._estimator.estimate_text(text, model)
 
     @hookimpl
+    def register_commands(self, cli: "click.Group") -> None:
+        from seawall_tokens.commands import count, usage  # noqa: PLC0415 - only the command line needs them
+
+        cli.add_command(usage)
+        cli.add_command(count)
+
+    @hookimpl
     def pre_request(self, call: Call) -> Amend | Reject | Wait | Offload | None:
         note: _Note = call.state.setdefault(self, _Note(current()))
+        if (ledger := ledger_in(call.state_dir)) is not None:
+            name = note.caller.name
+            ledger.begun(call, name, self._prices, lambda params: self._estimate(params, name).tokens)
         is_ready = self._estimator.is_ready and self._calibration.is_loaded and self._budgets.is_loaded
         if is_ready and not call.store.blocks:
             return self._begin(call, note)
@@ -94,11 +111,13 @@ class Tokens:
 
     @hookimpl
     def on_error(self, call: Call) -> Offload | None:
-        return self._end(call, call.attempts[-1])
+        return self._end(call, call.attempts[-1], lambda ledger: ledger.failed(call))
 
     @hookimpl
     def post_response(self, call: Call, outcome: Outcome) -> Offload | None:
-        return self._end(call, outcome.attempts[0]) if outcome.attempts else None
+        if not outcome.attempts:
+            return None
+        return self._end(call, outcome.attempts[0], lambda ledger: ledger.ended(call, outcome))
 
     def _begin(self, call: Call, note: _Note) -> Amend | Reject | Wait | None:
         """Decide about the current attempt; may block."""
@@ -127,11 +146,18 @@ class Tokens:
         if not self._calibration.is_loaded:
             self._calibration.load()
 
-    def _end(self, call: Call, attempt: Attempt) -> Offload | None:
-        """Settle the current attempt, and learn from the first one."""
-        if call.store.blocks or self._calibration.memory.blocks:
-            return Offload(lambda: self._settle(call, attempt))
-        self._settle(call, attempt)
+    def _end(self, call: Call, attempt: Attempt, write: Callable[[Ledger], None]) -> Offload | None:
+        """Write down and settle the current attempt, and learn from the first one."""
+        ledger = ledger_in(call.state_dir)
+
+        def work() -> None:
+            if ledger is not None:
+                write(ledger)
+            self._settle(call, attempt)
+
+        if ledger is not None or call.store.blocks or self._calibration.memory.blocks:
+            return Offload(work)
+        work()
         return None
 
     def _settle(self, call: Call, attempt: Attempt) -> None:

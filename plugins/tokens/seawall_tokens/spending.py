@@ -4,7 +4,6 @@ import math
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
-from http import HTTPStatus
 from typing import Final
 
 from seawall import Attempt
@@ -14,6 +13,7 @@ from seawall_tokens.budget import Budget
 from seawall_tokens.prices import count
 from seawall_tokens.tariff import Tariff
 from seawall_tokens.unseen import DENSITY
+from seawall_tokens.untold import is_untold
 
 LEAST: Final = 256
 """Output tokens for which an input is worth paying; a continuation asks for no fewer either."""
@@ -120,11 +120,9 @@ class Spending:
         """What the API counted, as far as it can be counts; estimates where an answer told none."""
         usage = {name: count(value) for name, value in self.attempt.usage.counts().items()}
         output = usage.pop("output_tokens")
-        if self.attempt.status == HTTPStatus.OK:
-            if not any(usage.values()):
-                usage["input_tokens"] = self.expected_input
-            output = output or math.ceil(self.output_tokens)
-        return {**usage, "output_tokens": output}
+        if is_untold(self.attempt):
+            usage["input_tokens"] = self.expected_input
+        return {**usage, "output_tokens": output or math.ceil(self.output_tokens)}
 
     def set_marks(self) -> None:
         """Work out how far the attempt may go with what is held now."""
