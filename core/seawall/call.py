@@ -61,6 +61,8 @@ class Attempt:
     status: int | None = None
     """The HTTP status; `None` when no answer came."""
     request_id: str | None = None
+    asked: str = ""
+    """The model that was asked; empty until it is sent."""
     model: str | None = None
     """The model that served, as the answer names it."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

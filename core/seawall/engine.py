@@ -145,6 +145,7 @@ class Engine:
             _log.info("call %s: streamed on the wire (max_tokens %d)", call.id, call.max_tokens)
         self._course.resume = amend.resume or self._course.resume
         params = self._course.body(amend.params)
+        call.attempts[-1].asked = str(params.get("model", ""))
         if stream:
             params["stream"] = True
         self._check_deadline(0.0, "sending")

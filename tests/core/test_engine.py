@@ -660,6 +660,7 @@ def test_a_redirected_call_asks_another_model_and_every_hook_sees_it():
     assert call.estimate("x") == 7
     assert models[-1] == "claude-sonnet-5-5"
     assert given["model"] == "claude-opus-5-5"
+    assert call.attempts[0].asked == "claude-sonnet-5-5"
     told = [seen[2] for seen in plugin.seen if seen[0] == "on_wait"]
     assert told == [seawall.Wait(0, "claude-sonnet-5-5 is asked instead of claude-opus-5-5: an outage")]
 

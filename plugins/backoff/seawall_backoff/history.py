@@ -9,7 +9,6 @@ from seawall import Attempt, Call
 @dataclass(slots=True)
 class _Entry:
     attempt: Attempt
-    model: str
     sent: float
     """Seconds since 1970, as the next one."""
     failed: float | None = None
@@ -25,7 +24,7 @@ class History:
         """An attempt may be sent now; said again when it was not."""
         if self._entries and self._entries[-1].attempt is call.attempts[-1]:
             self._entries.pop()
-        self._entries.append(_Entry(call.attempts[-1], call.model, now))
+        self._entries.append(_Entry(call.attempts[-1], now))
 
     def failed(self, now: float) -> None:
         """The attempt failed."""
@@ -47,7 +46,7 @@ def said(error: Exception) -> str:
 def _line(entry: _Entry) -> str:
     attempt, moment = entry.attempt, datetime.fromtimestamp(entry.sent, UTC)
     parts = [
-        f"  {attempt.number}. {moment:%Y-%m-%d %H:%M:%S} UTC, {entry.model}: "
+        f"  {attempt.number}. {moment:%Y-%m-%d %H:%M:%S} UTC, {attempt.asked}: "
         + (said(attempt.error) if attempt.error else f"answered ({attempt.status})")
     ]
     if entry.failed is not None:
