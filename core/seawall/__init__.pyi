@@ -6,6 +6,7 @@ from .decisions import (
     Cut as Cut,
     GiveUp as GiveUp,
     Offload as Offload,
+    Redirect as Redirect,
     Reject as Reject,
     Resume as Resume,
     Retry as Retry,

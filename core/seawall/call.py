@@ -61,6 +61,8 @@ class Attempt:
     status: int | None = None
     """The HTTP status; `None` when no answer came."""
     request_id: str | None = None
+    asked: str = ""
+    """The model that was asked; empty until it is sent."""
     model: str | None = None
     """The model that served, as the answer names it."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -92,7 +94,7 @@ class Call:
 
     id: str
     params: Mapping[str, Any]
-    """The request body as the caller gave it; never changed in place."""
+    """The request body as the caller gave it, after a `Redirect` with that model; never changed in place."""
     stream: bool
     """Whether the caller asked for a stream."""
     beta: bool = False
@@ -134,12 +136,12 @@ class Call:
 
     @property
     def model(self) -> str:
-        """The model asked for; empty when the caller named none."""
+        """The model that is asked; empty when the caller named none."""
         return str(self.params.get("model", ""))
 
     @property
     def model_class(self) -> str:
-        """The models that share a rate limit with the one asked for."""
+        """The models that share a rate limit with the one that is asked."""
         return model_class(self.model)
 
     @property

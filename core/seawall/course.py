@@ -41,6 +41,10 @@ class Course:
         if self.way in ("send", "restart") and not self._call.stream:
             self.so_far = Assembly()
 
+    def redirect(self) -> None:
+        """Another model is asked, of which nothing was learned."""
+        self._learned, self._refused = set(), set()
+
     def refuse(self) -> None:
         """The model refused the current way."""
         self._refused.add(self.way)

@@ -48,6 +48,22 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """`pre_request`: ask another model from now on, in this attempt and all further ones.
+
+    `call.params` and `call.model` are those of that model when every hook is asked again.
+    """
+
+    model: str
+    reason: str
+    """Why, as the log shall say it."""
+
+    def __post_init__(self) -> None:
+        if not self.model or not isinstance(self.model, str):
+            raise ValueError(f"Redirect.model = {self.model!r}: the name of a model is expected")
+
+
+@dataclass(frozen=True, slots=True)
 class Resume:
     """How a message goes on that broke; part of an `Amend`."""
 
@@ -89,6 +105,8 @@ class Retry:
     """`on_error`: attempt again after `delay` seconds."""
 
     delay: float
+    reason: str = ""
+    """Why it is waited, as the log shall say it; empty: what failed."""
 
     def __post_init__(self) -> None:
         _check_seconds("Retry.delay", self.delay)

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from seawall import wire_errors
 from seawall.call import Attempt, Call, Outcome, Usage, Way
 from seawall.course import Course
-from seawall.decisions import Amend, GiveUp, Offload, Retry
+from seawall.decisions import Amend, GiveUp, Offload, Redirect, Retry, Wait
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -51,6 +51,8 @@ class Engine:
         """The current attempt is a stream on the wire."""
         self._status: Literal["completed", "failed", "stopped", "abandoned"] = "failed"
         self._error: Exception | None = None
+        self._told: tuple[int, str] | None = None
+        """The attempt and the reason of the last wait that was told."""
         call.estimate = partial(self._hooks.estimate, model=call.model)
 
     @property
@@ -96,10 +98,8 @@ class Engine:
             accepted = yield self._request(plan.amend)
             if not isinstance(accepted, Accepted):
                 failure: Exception | None = accepted
-            elif accepted.body is None:
-                failure = yield from self._receive(accepted)
             else:
-                failure = self._take_body(accepted, accepted.body)
+                failure = yield from self._accept(accepted)
             if failure is None:
                 self._doubt()
                 self._course.learn()
@@ -111,14 +111,31 @@ class Engine:
 
     def _plan(self) -> Generator[Step, Any, Plan]:
         while True:
-            plan = combine_requests((yield from self._ask("pre_request")))
+            plan = combine_requests((yield from self._ask("pre_request", until=(Redirect, Wait))))
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
-            if plan.answer is not None or plan.wait is None:
+            if plan.answer is not None or plan.again is None:
                 return plan
-            self._check_deadline(plan.wait.seconds, f"waiting for {plan.wait.reason}")
-            _log.info("call %s: waiting %.1f s: %s", self._call.id, plan.wait.seconds, plan.wait.reason)
-            yield Sleep(plan.wait.seconds)
+            wait = self._redirect(plan.again) if isinstance(plan.again, Redirect) else plan.again
+            self._check_deadline(wait.seconds, f"the wait ({wait.reason})")
+            yield from self._wait(wait)
+
+    def _redirect(self, redirect: Redirect) -> Wait:
+        """Ask another model from now on; returns how it is told."""
+        call, before = self._call, self._call.model
+        call.params = {**call.params, "model": redirect.model}
+        call.estimate = partial(self._hooks.estimate, model=call.model)
+        self._course.redirect()
+        return Wait(0.0, f"{call.model} is asked instead of {before}: {redirect.reason}")
+
+    def _wait(self, wait: Wait) -> Generator[Step, Any, None]:
+        """Wait; told once for each reason of an attempt, however often the hooks ask for more of it."""
+        told = (self._call.attempt, wait.reason)
+        if told != self._told:
+            self._told = told
+            _log.info("call %s: waiting %.1f s: %s", self._call.id, wait.seconds, wait.reason)
+            yield from self._ask("on_wait", wait)
+        yield Sleep(wait.seconds)
 
     def _request(self, amend: Amend) -> Send:
         call = self._call
@@ -128,6 +145,7 @@ class Engine:
             _log.info("call %s: streamed on the wire (max_tokens %d)", call.id, call.max_tokens)
         self._course.resume = amend.resume or self._course.resume
         params = self._course.body(amend.params)
+        call.attempts[-1].asked = str(params.get("model", ""))
         if stream:
             params["stream"] = True
         self._check_deadline(0.0, "sending")
@@ -163,9 +181,18 @@ class Engine:
             self._is_open = True
             yield OPENED
 
+    def _accept(self, accepted: Accepted) -> Generator[Step, Any, Exception | None]:
+        """Take in an answer; returns why it failed."""
+        attempt = self._call.attempts[-1]
+        attempt.status, attempt.headers = accepted.status, accepted.headers
+        attempt.request_id = accepted.headers.get("request-id")
+        yield from self._ask("on_accept")
+        if accepted.body is None:
+            return (yield from self._receive(accepted))
+        return self._take_body(accepted, accepted.body)
+
     def _receive(self, accepted: Accepted) -> Generator[Step, Any, Exception | None]:
         """Take in a stream; returns why it failed."""
-        self._note(accepted)
         yield from self._open()
         self._course.begin()
         so_far, resume = self._course.so_far, self._course.resume
@@ -176,7 +203,6 @@ class Engine:
 
     def _take_body(self, accepted: Accepted, body: bytes) -> Exception | None:
         """Take a whole JSON answer; the caller gets it as it came."""
-        self._note(accepted)
         if accepted.is_foreign:
             return None
         try:
@@ -197,11 +223,6 @@ class Engine:
         attempt, reception = self._call.attempts[-1], self._reception
         if attempt.continues and reception is not None and reception.added_nothing:
             _log.warning("call %s: asked to go on, the model added nothing; it may be short", self._call.id)
-
-    def _note(self, accepted: Accepted) -> None:
-        attempt = self._call.attempts[-1]
-        attempt.status, attempt.headers = accepted.status, accepted.headers
-        attempt.request_id = accepted.headers.get("request-id")
 
     # -- after an attempt failed
 
@@ -231,11 +252,15 @@ class Engine:
             self._fail(failure, "what was delivered can neither be continued nor taken back")
         delay = decision.delay if isinstance(decision, Retry) else 0.0
         self._check_deadline(delay, "the wait before another attempt", failure)
+        failed = f"attempt {attempt.number} failed ({type(failure).__name__})"
+        reason = decision.reason if isinstance(decision, Retry) and decision.reason else failed
+        why = "" if reason == failed else f": {reason}"
         _log.info(
-            "call %s: attempt %d failed (%s); the next one (%s) in %.1f s",
-            *(self._call.id, attempt.number, type(failure).__name__, self._course.way, delay),
+            "call %s: %s; the next one (%s) in %.1f s%s",
+            *(self._call.id, failed, self._course.way, delay, why),
         )
         wire_errors.let_go(failure)
+        yield from self._ask("on_wait", Wait(delay, reason))
         yield Sleep(delay)
 
     def _estimate_output(self) -> None:
@@ -244,12 +269,16 @@ class Engine:
 
     # -- hooks and the end
 
-    def _ask(self, name: str, *args: object) -> Generator[Step, Any, list[tuple[str, Any]]]:
-        """Ask every implementation of a hook; returns pairs of plugin name and decision."""
+    def _ask(
+        self, name: str, *args: object, until: tuple[type, ...] = ()
+    ) -> Generator[Step, Any, list[tuple[str, Any]]]:
+        """Ask the implementations of a hook, up to a decision of `until`; returns them with their plugins."""
         decisions = []
         for hook in self._hooks.implementations(name):
             decision = yield from self._ask_one(hook, name, *args)
             decisions.append((hook.plugin, decision))
+            if isinstance(decision, until):
+                break
         return decisions
 
     def _ask_one(self, hook: Implementation, name: str, *args: object) -> Generator[Step, Any, Any]:

@@ -7,13 +7,15 @@ from typing import Any, Final
 
 import pluggy
 
-from seawall.decisions import Amend, Answer, Cut, GiveUp, Reject, Retry, Stop, Wait
+from seawall.decisions import Amend, Answer, Cut, GiveUp, Redirect, Reject, Retry, Stop, Wait
 from seawall.errors import ConfigError, PluginError
 
 _log = logging.getLogger("seawall.hooks")
 
 _ANSWERS: Final[Mapping[str, tuple[type[Any], ...]]] = {
-    "pre_request": (Reject, Answer, Wait, Amend),
+    "pre_request": (Reject, Answer, Redirect, Wait, Amend),
+    "on_wait": (),
+    "on_accept": (),
     "on_chunk": (Stop, Cut),
     "on_error": (Retry, GiveUp),
     "post_response": (),
@@ -36,6 +38,8 @@ class Hooks:
     """The implementations of each hook; immutable, so that one value serves every call of a client."""
 
     pre_request: tuple[Implementation, ...] = ()
+    on_wait: tuple[Implementation, ...] = ()
+    on_accept: tuple[Implementation, ...] = ()
     on_chunk: tuple[Implementation, ...] = ()
     on_error: tuple[Implementation, ...] = ()
     post_response: tuple[Implementation, ...] = ()
@@ -130,7 +134,8 @@ class Plan:
 
     reject: Exception | None = None
     answer: Answer | None = None
-    wait: Wait | None = None
+    again: Redirect | Wait | None = None
+    """What comes before all hooks are asked again."""
     amend: Amend = field(default_factory=Amend)
 
 
@@ -150,9 +155,8 @@ def combine_requests(decisions: Iterable[tuple[str, Any]]) -> Plan:
                 plan.reject = error if plan.reject is None else plan.reject
             case Answer():
                 plan.answer = plan.answer or decision
-            case Wait(seconds):
-                if plan.wait is None or seconds > plan.wait.seconds:
-                    plan.wait = decision
+            case Redirect() | Wait():
+                plan.again = plan.again or decision
             case Amend():
                 amends.append((plugin, decision))
     if plan.reject is None and plan.answer is None:

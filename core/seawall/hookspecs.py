@@ -13,20 +13,42 @@ if TYPE_CHECKING:
     import click
 
     from seawall.call import Call, Chunk, Outcome
-    from seawall.decisions import Amend, Answer, Cut, GiveUp, Offload, Reject, Retry, Stop, Wait
+    from seawall.decisions import Amend, Answer, Cut, GiveUp, Offload, Redirect, Reject, Retry, Stop, Wait
 
 hookspec = pluggy.HookspecMarker("seawall")
 hookimpl = pluggy.HookimplMarker("seawall")
 
 
 @hookspec
-def pre_request(call: "Call") -> "Reject | Answer | Wait | Amend | Offload | None":
-    """An attempt is about to be sent; asked before every attempt, and again after a `Wait`.
+def pre_request(call: "Call") -> "Reject | Answer | Redirect | Wait | Amend | Offload | None":
+    """An attempt is about to be sent; asked before every attempt, and again after a `Wait` or a `Redirect`.
 
     Must be idempotent within an attempt (`call.attempt`).
 
-    Combination: any `Reject` wins; then the first `Answer`; then the longest `Wait`; `Amend`s merge, and two
-    different values for one thing are a `ConfigError`.
+    Combination: the first `Wait` or `Redirect` ends the asking, so that who comes later holds nothing ready
+    for an attempt that is not sent yet; after it all are asked again. Any `Reject` of those who were asked
+    wins; then the first `Answer`; `Amend`s merge, and two different values for one thing are a `ConfigError`.
+    """
+
+
+@hookspec
+def on_wait(call: "Call", wait: "Wait") -> "Offload | None":
+    """The call is about to wait, before an attempt or between two; `wait` says for how long and why.
+
+    Asked once for each reason in an attempt: a `Wait` that is answered again with the same reason goes on and
+    is not told again.
+
+    Combination: all run.
+    """
+
+
+@hookspec
+def on_accept(call: "Call") -> "Offload | None":
+    """The API accepted an attempt: its status and headers are there; asked once for it.
+
+    Of a stream nothing has been read; an answer that is no stream has been read whole, and may be no message.
+
+    Combination: all run.
     """
 
 

@@ -1,8 +1,13 @@
-"""Which failures are tried again: API.md, section 3, row by row, with the SDK's own error classes."""
+"""Which failure is followed by what: the table, row by row, over the simulator, over recorded answers."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+import os
+import ssl
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -10,16 +15,30 @@ import httpx2
 import pytest
 from anthropic._error_classes import make_status_error
 
+import seawall
+from calls import call
 from seawall import (
     ConfigError,
     ContinuationMismatchError,
     RequestRejectedError,
+    StreamCutError,
     TruncatedStreamError,
     wire_errors,
 )
-from seawall_backoff.classification import is_transient
+from seawall.call import Attempt
+from seawall_backoff.classification import TABLE, Failure, Verdict, failure_of, row_of
+from seawall_testkit import Fault, Simulator
 
 REQUEST = httpx2.Request("POST", "https://api.anthropic.com/v1/messages")
+RESPONSE = httpx2.Response(200, headers={"content-type": "text/html"}, request=REQUEST)
+NOW, AFTER, HOLD, NEVER = Verdict.NOW, Verdict.AFTER, Verdict.HOLD, Verdict.NEVER
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "retries.md"
+RECORDINGS = Path(os.environ.get("SEAWALL_RECORDINGS") or Path(__file__).parents[3] / "shared" / "data")
+
+
+def verdict(error: Exception, *, status: int | None = None, written: int = 0) -> Verdict:
+    """What follows an error of an attempt whose answer had this status and brought so many characters."""
+    return row_of(failure_of(error, Attempt(1, "send", status=status, written=written))).verdict
 
 
 def status_error(
@@ -34,157 +53,345 @@ def status_error(
     return make_status_error(message, body={"type": "error", "error": error}, response=response)
 
 
-PERMANENT = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    412: "precondition_failed",
-    413: "request_too_large",
-    422: "invalid_request_error",
-    431: "headers_too_large",
-    499: "closed",
-}
-TRANSIENT = {
-    408: "timeout_error",
-    409: "conflict_error",
-    429: "rate_limit_error",
-    500: "api_error",
-    501: "api_error",
-    502: "api_error",
-    503: "api_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-    599: "api_error",
+STATUSES = {
+    (400, "invalid_request_error"): NEVER,
+    (401, "authentication_error"): NEVER,
+    (402, "billing_error"): NEVER,
+    (403, "permission_error"): NEVER,
+    (404, "not_found_error"): NEVER,
+    (408, "timeout_error"): AFTER,
+    (409, "conflict_error"): AFTER,
+    (412, "precondition_failed"): NEVER,
+    (413, "request_too_large"): NEVER,
+    (422, "invalid_request_error"): NEVER,
+    (429, "rate_limit_error"): AFTER,
+    (431, "headers_too_large"): NEVER,
+    (499, "closed"): NEVER,
+    (500, "api_error"): HOLD,
+    (501, "api_error"): HOLD,
+    (502, "api_error"): HOLD,
+    (503, "api_error"): HOLD,
+    (504, "timeout_error"): HOLD,
+    (529, "overloaded_error"): HOLD,
+    (599, "api_error"): HOLD,
 }
 
 
-@pytest.mark.parametrize(("status", "kind"), PERMANENT.items())
-def test_a_status_that_the_caller_must_mend_is_permanent(status: int, kind: str) -> None:
-    assert not is_transient(status_error(status, kind))
-
-
-@pytest.mark.parametrize(("status", "kind"), TRANSIENT.items())
-def test_a_status_that_may_pass_is_transient(status: int, kind: str) -> None:
-    assert is_transient(status_error(status, kind))
+@pytest.mark.parametrize(("answer", "expected"), STATUSES.items())
+def test_the_status_decides(answer: tuple[int, str], expected: Verdict) -> None:
+    assert verdict(status_error(*answer)) is expected
 
 
 @pytest.mark.parametrize("status", [200, 302, 399])
-def test_an_error_in_an_answer_that_was_a_success_is_transient(status: int) -> None:
-    assert is_transient(status_error(status, "something_new"))
+def test_an_error_in_an_answer_that_was_a_success_is_retried(status: int) -> None:
+    assert verdict(status_error(status, "something_new"), status=200) is AFTER
 
 
-@pytest.mark.parametrize("status", [*PERMANENT, *TRANSIENT])
-@pytest.mark.parametrize(("asked", "expected"), [("true", True), ("false", False)])
-def test_the_server_may_say_itself_whether_to_retry(status: int, asked: str, expected: bool) -> None:
-    assert is_transient(status_error(status, asked=asked)) is expected
+@pytest.mark.parametrize(("status", "kind"), STATUSES)
+def test_a_server_that_says_no_is_believed(status: int, kind: str) -> None:
+    assert verdict(status_error(status, kind, asked="false")) is NEVER
+
+
+@pytest.mark.parametrize(("answer", "expected"), STATUSES.items())
+def test_a_server_that_asks_for_a_retry_gets_it(answer: tuple[int, str], expected: Verdict) -> None:
+    assert verdict(status_error(*answer, asked="true")) is (AFTER if expected is NEVER else expected)
 
 
 @pytest.mark.parametrize("asked", ["", "maybe", "TRUE", "1"])
-@pytest.mark.parametrize(("status", "expected"), [(400, False), (429, True)])
-def test_what_else_the_header_says_means_nothing(asked: str, status: int, expected: bool) -> None:
-    assert is_transient(status_error(status, asked=asked)) is expected
+@pytest.mark.parametrize(("status", "expected"), [(400, NEVER), (429, AFTER), (529, HOLD)])
+def test_what_else_the_header_says_means_nothing(asked: str, status: int, expected: Verdict) -> None:
+    assert verdict(status_error(status, asked=asked)) is expected
 
 
 @pytest.mark.parametrize("code", ["enforced_spend_limit_reached", "contract_spend_limit_reached"])
 @pytest.mark.parametrize("asked", [None, "true"])
-def test_a_spend_cap_is_permanent_whatever_the_server_asks(code: str, asked: str | None) -> None:
-    assert not is_transient(status_error(429, "rate_limit_error", code=code, asked=asked))
+@pytest.mark.parametrize("status", [200, 400, 429, 529])
+def test_a_spend_cap_is_permanent_whatever_the_server_asks(status: int, code: str, asked: str | None) -> None:
+    assert verdict(status_error(status, "rate_limit_error", code=code, asked=asked)) is NEVER
 
 
 @pytest.mark.parametrize("code", ["ramp_limit_exceeded", "something_new"])
-def test_a_rate_limit_with_another_code_is_transient(code: str) -> None:
-    assert is_transient(status_error(429, "rate_limit_error", code=code))
+def test_a_rate_limit_with_another_code_is_waited_for(code: str) -> None:
+    assert verdict(status_error(429, "rate_limit_error", code=code)) is AFTER
 
 
-def test_the_spend_limit_somebody_set_for_himself_is_permanent() -> None:
-    message = "You have reached your specified API usage limits. You will regain access on 2026-12-01."
-    assert not is_transient(status_error(400, "invalid_request_error", message=message))
-
-
-def test_the_text_of_a_message_decides_nothing() -> None:
-    assert is_transient(
-        status_error(429, "rate_limit_error", message="Usage credits are required for long context.")
-    )
-
-
-def test_an_error_event_of_an_unknown_type_is_transient() -> None:
-    assert is_transient(status_error(200, "a_future_error"))
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (
+            400,
+            "You have reached your specified API usage limits. You will regain access on 2026-12-01.",
+            NEVER,
+        ),
+        (429, "Usage credits are required for long context requests.", AFTER),
+        (429, "enforced_spend_limit_reached", AFTER),
+        (500, "This request is invalid and must never be retried.", HOLD),
+    ],
+)
+def test_the_text_of_a_message_decides_nothing(status: int, message: str, expected: Verdict) -> None:
+    assert verdict(status_error(status, message=message)) is expected
+    assert verdict(status_error(status)) is expected
 
 
 @pytest.mark.parametrize(
     "body", ["", "<html>busy</html>", None, [], {"error": None}, {"error": {"message": None}}]
 )
-@pytest.mark.parametrize(("status", "expected"), [(429, True), (503, True), (413, False)])
-def test_a_body_of_any_kind_leaves_the_status_to_decide(body: Any, status: int, expected: bool) -> None:
+@pytest.mark.parametrize(("status", "expected"), [(429, AFTER), (503, HOLD), (413, NEVER)])
+def test_a_body_of_any_kind_leaves_the_status_to_decide(body: Any, status: int, expected: Verdict) -> None:
     error = make_status_error("m", body=body, response=httpx2.Response(status, request=REQUEST))
-    assert is_transient(error) is expected
+    assert verdict(error) is expected
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("overloaded_error", True),
-        ("rate_limit_error", True),
-        ("api_error", True),
-        ("timeout_error", True),
-        ("something_new", True),
-        ("invalid_request_error", False),
-        ("authentication_error", False),
+        ("overloaded_error", HOLD),
+        ("rate_limit_error", AFTER),
+        ("api_error", HOLD),
+        ("timeout_error", HOLD),
+        ("something_new", AFTER),
+        ("invalid_request_error", NEVER),
+        ("authentication_error", NEVER),
+        ("validationException", NEVER),
     ],
 )
-def test_an_error_event_counts_as_the_status_of_its_type(kind: str, expected: bool) -> None:
+@pytest.mark.parametrize("written", [0, 9])
+def test_an_error_event_counts_as_the_status_of_its_type(kind: str, expected: Verdict, written: int) -> None:
     body = {"type": "error", "error": {"type": kind, "message": "m"}}
-    assert is_transient(wire_errors.error_event(httpx2.Response(200, request=REQUEST), body)) is expected
+    error = wire_errors.error_event(httpx2.Response(200, request=REQUEST), body)
+    assert verdict(error, status=200, written=written) is expected
 
 
-RESPONSE = httpx2.Response(200, headers={"content-type": "text/html"}, request=REQUEST)
+STREAM = {
+    "ended early": TruncatedStreamError(RESPONSE, events=3),
+    "cut by a plugin": StreamCutError(RESPONSE, plugin="p", reason="r"),
+    "reset while reading": wire_errors.transport_error(httpx2.ReadError("reset"), REQUEST),
+    "timeout while reading": wire_errors.transport_error(httpx2.ReadTimeout("slow"), REQUEST),
+    "malformed frame": wire_errors.malformed_frame(RESPONSE, ValueError()),
+}
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        anthropic.APIConnectionError(request=REQUEST),
-        anthropic.APITimeoutError(REQUEST),
-        TruncatedStreamError(RESPONSE, events=3),
-        ContinuationMismatchError(RESPONSE),
-        wire_errors.transport_error(httpx2.ReadError("reset"), REQUEST),
-        wire_errors.transport_error(httpx2.ReadTimeout("slow"), REQUEST),
-        wire_errors.malformed_frame(RESPONSE, ValueError()),
-        wire_errors.malformed_body(RESPONSE),
-        anthropic.APIResponseValidationError(RESPONSE, body=None),
-    ],
-    ids=[
-        "connection",
-        "timeout",
-        "truncated",
-        "another answer",
-        "reset while reading",
-        "timeout while reading",
-        "malformed frame",
-        "no JSON",
-        "SDK validation",
-    ],
-)
-def test_a_failure_of_the_wire_is_transient(error: Exception) -> None:
-    assert is_transient(error)
+@pytest.mark.parametrize("error", STREAM.values(), ids=STREAM)
+def test_a_stream_that_broke_is_gone_on_with_at_once_if_it_brought_output(error: Exception) -> None:
+    assert verdict(error, status=200, written=1) is NOW
+    assert verdict(error, status=200, written=0) is AFTER
+
+
+def test_another_answer_than_asked_for_is_retried_at_once() -> None:
+    assert verdict(ContinuationMismatchError(RESPONSE), status=200) is NOW
+
+
+def caused(cause: Exception) -> anthropic.APIConnectionError:
+    """The SDK's error around an exception of the HTTP library."""
+    kind = anthropic.APITimeoutError if "Timeout" in type(cause).__name__ else anthropic.APIConnectionError
+    error = kind(request=REQUEST)
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("cause", "expected"),
     [
-        ValueError("x"),
-        TimeoutError(),
-        OSError(),
-        RuntimeError(),
-        asyncio.CancelledError(),
-        anthropic.AnthropicError("x"),
-        anthropic.APIError("x", REQUEST, body=None),
-        RequestRejectedError("x"),
-        ConfigError("x"),
+        (httpx2.ConnectError("refused"), HOLD),
+        (httpx2.ConnectTimeout("slow"), HOLD),
+        (httpx2.ProxyError("502"), HOLD),
+        (httpx2.ReadError("reset"), HOLD),
+        (httpx2.WriteError("broken pipe"), HOLD),
+        (httpx2.ReadTimeout("slow"), HOLD),
+        (httpx2.RemoteProtocolError("disconnected"), HOLD),
+        (ConnectionResetError(), HOLD),
+        (ssl.SSLError("handshake"), HOLD),
+        (httpx2.PoolTimeout("busy"), AFTER),
+        (httpx2.UnsupportedProtocol("ftp"), NEVER),
+        (httpx2.LocalProtocolError("header"), NEVER),
+        (httpx2.InvalidURL("address"), NEVER),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=lambda value: type(value).__name__,
 )
-def test_what_did_not_come_from_the_wire_is_permanent(error: Exception) -> None:
-    assert not is_transient(error)
+def test_what_went_wrong_before_an_answer_decides(cause: Exception, expected: Verdict) -> None:
+    assert verdict(caused(cause)) is expected
+
+
+def test_a_certificate_that_is_not_trusted_is_never_retried() -> None:
+    cause = httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED]")
+    cause.__context__ = ssl.SSLCertVerificationError("self-signed")
+    assert verdict(caused(cause)) is NEVER
+
+
+def test_errors_that_cause_each_other_are_no_endless_chain() -> None:
+    error = caused(httpx2.ConnectError("refused"))
+    assert error.__cause__ is not None
+    error.__cause__.__cause__ = error
+    assert verdict(error) is HOLD
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (anthropic.APIConnectionError(request=REQUEST), HOLD),
+        (anthropic.APITimeoutError(REQUEST), HOLD),
+        (anthropic.APIResponseValidationError(RESPONSE, body=None), AFTER),
+        (anthropic.RetryableError("busy"), AFTER),
+        (ValueError("x"), NEVER),
+        (TimeoutError(), NEVER),
+        (OSError(), NEVER),
+        (RuntimeError(), NEVER),
+        (asyncio.CancelledError(), NEVER),
+        (anthropic.AnthropicError("x"), NEVER),
+        (anthropic.APIError("x", REQUEST, body=None), NEVER),
+        (RequestRejectedError("x"), NEVER),
+        (ConfigError("x"), NEVER),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_other_errors_are_told_apart_by_their_class(error: Exception, expected: Verdict) -> None:
+    assert verdict(error) is expected
+
+
+EXAMPLES = (
+    Failure(429, "rate_limit_error", "enforced_spend_limit_reached"),
+    Failure(200, "validationException"),
+    Failure(503, should_retry="false"),
+    Failure(529, "overloaded_error"),
+    Failure(429, "rate_limit_error", "ramp_limit_exceeded"),
+    Failure(429, "rate_limit_error"),
+    Failure(409, "conflict_error"),
+    Failure(400, should_retry="true"),
+    Failure(400),
+    Failure(200, "something_new"),
+    Failure(transport="certificate"),
+    Failure(transport="unsendable"),
+    Failure(transport="pool"),
+    Failure(transport="mismatch"),
+    Failure(transport="cut", has_output=True),
+    Failure(transport="cut"),
+    Failure(transport="unreached"),
+    Failure(transport="no JSON"),
+    Failure(transport="retryable"),
+    Failure(),
+)
+
+
+def test_every_row_has_its_failures() -> None:
+    assert [row_of(example) for example in EXAMPLES] == list(TABLE)
+
+
+def test_the_readme_has_the_table() -> None:
+    lines = [
+        "| failure | status | `error.type` | `error_code` | transport | `x-should-retry` | output | follows |"
+    ]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for row in TABLE:
+        cells = [
+            row.what,
+            _statuses(row.status),
+            row.type,
+            _listed(row.codes),
+            row.transport,
+            row.should_retry,
+        ]
+        cells += [{True: "yes", False: "no", None: None}[row.has_output], f"**{row.verdict.value}**"]
+        lines.append(f"| {' | '.join(cell or '' for cell in cells)} |")
+    assert "\n".join(lines) in PAGE.read_text(encoding="utf-8"), "\n".join(lines)
+
+
+def _statuses(status: range | frozenset[int] | None) -> str:
+    if isinstance(status, range):
+        return f"below {status.stop}" if not status.start else f"{status.start}-{status.stop - 1}"
+    return ", ".join(map(str, sorted(status or ())))
+
+
+def _listed(codes: frozenset[str] | None) -> str:
+    return ", ".join(f"`{code}`" for code in sorted(codes or ()))
+
+
+# -- over the simulator, where the SDK makes the errors
+
+
+class Judge:
+    """A plugin that notes what the table says, and gives up."""
+
+    name = "judge"
+
+    def __init__(self) -> None:
+        self.verdicts: list[Verdict] = []
+
+    @seawall.hookimpl
+    def on_error(self, call: seawall.Call, error: Exception) -> None:
+        self.verdicts.append(row_of(failure_of(error, call.attempts[-1])).verdict)
+
+
+SIMULATED = [
+    *(
+        (Fault("status", status=status, error_type=kind), True, then)
+        for (status, kind), then in STATUSES.items()
+    ),
+    (Fault("spend_cap"), True, NEVER),
+    (Fault("ramp_limit_exceeded", retry_after="3"), True, AFTER),
+    (Fault("status", status=429, error_code="contract_spend_limit_reached"), True, NEVER),
+    (Fault("html"), True, AFTER),
+    (Fault("empty"), True, AFTER),
+    (Fault("reset_before_headers"), True, HOLD),
+    (Fault("refuse", seconds=1.0), True, HOLD),
+    (Fault("truncated_json", byte=40), False, HOLD),
+    *(
+        (Fault(kind, event=event), True, AFTER if event < 3 else NOW)
+        for kind in ("reset", "fin", "eof", "cut_frame", "malformed_json", "invalid_utf8")
+        for event in (1, 9)
+    ),
+    (Fault("error_event", event=9, error_type="overloaded_error"), True, HOLD),
+    (Fault("error_event", event=9, error_type="rate_limit_error"), True, AFTER),
+    (Fault("error_event", event=9, error_type="invalid_request_error"), True, NEVER),
+    (Fault("error_event", event=9, error_type="something_new"), True, AFTER),
+]
+
+
+def _named(value: object) -> str | None:
+    if not isinstance(value, Fault):
+        return None
+    given = (value.kind, value.status, value.error_type, value.error_code, value.event)
+    return "-".join(str(part) for part in given if part is not None)
+
+
+@pytest.mark.parametrize(("fault", "stream", "expected"), SIMULATED, ids=_named)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_fault_of_the_simulator_is_of_its_row(
+    fault: Fault, stream: bool, expected: Verdict, mode: str
+) -> None:
+    judge, surface = Judge(), "stream=True" if stream else "create"
+    with Simulator(faults=[fault]) as simulator, pytest.raises(anthropic.AnthropicError):
+        call(simulator, mode, surface, [judge], max_tokens=500)
+    assert judge.verdicts == [expected]
+
+
+# -- over recorded answers
+
+
+RECORDED = {400: NEVER, 401: NEVER, 404: NEVER, 429: AFTER}
+
+
+@pytest.mark.skipif(
+    not list(RECORDINGS.glob("exchanges*.jsonl.gz") if RECORDINGS.is_dir() else [RECORDINGS]),
+    reason=f"no recorded exchanges at {RECORDINGS}: set SEAWALL_RECORDINGS to the file or its folder",
+)
+def test_recorded_errors_are_of_the_row_of_their_status() -> None:
+    files = sorted(RECORDINGS.glob("exchanges*.jsonl.gz")) if RECORDINGS.is_dir() else [RECORDINGS]
+    rows = [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
+    found = set()
+    for row in rows:
+        if row["status"] < 400:
+            continue
+        headers = {k: v for k, v in dict(row["response_headers"]).items() if k.lower() != "content-encoding"}
+        response = httpx2.Response(
+            row["status"], headers=_flat(headers), text=row["response_body"], request=REQUEST
+        )
+        found.add((row["status"], verdict(wire_errors.status_error(response))))
+    assert found == set(RECORDED.items())
+
+
+def _flat(headers: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (name, str(value))
+        for name, values in headers.items()
+        for value in (values if isinstance(values, list) else [values])
+    ]

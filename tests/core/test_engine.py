@@ -565,3 +565,138 @@ def test_attempts_whose_output_was_continued_do_not_count_as_failures_in_a_row()
         for count in (1, 2, 3, 4)
     ]
     assert failures == [1, 1, 1, 2]
+
+
+class Listener(Recorder):
+    """A recorder that is told of waits and of accepted attempts, too."""
+
+    @seawall.hookimpl
+    def on_wait(self, call, wait):
+        return self.answer("on_wait", call.attempt, wait)
+
+    @seawall.hookimpl
+    def on_accept(self, call):
+        return self.answer("on_accept", call.attempt, call.attempts[-1].status, call.attempts[-1].request_id)
+
+
+def test_a_wait_is_told_once_for_each_reason_and_attempt():
+    first, second = seawall.Wait(1, "tokens"), seawall.Wait(2, "an outage")
+    plugin = Listener(
+        pre_request=[first, seawall.Wait(3, "tokens"), second, None, first], on_error=[seawall.Retry(0)]
+    )
+    _, steps = begin(plugin)
+    taken, _ = drive(steps, [error(), streamed(b"{}")])
+    assert [seen for seen in plugin.seen if seen[0] == "on_wait"] == [
+        ("on_wait", 1, first),
+        ("on_wait", 1, second),
+        ("on_wait", 1, seawall.Wait(0, "attempt 1 failed (APIStatusError)")),
+        ("on_wait", 2, first),
+    ]
+    assert [step.seconds for step in taken if isinstance(step, Sleep)] == [1, 3, 2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("retry", "told"),
+    [
+        (seawall.Retry(2), [seawall.Wait(2, "attempt 1 failed (APIStatusError)")]),
+        (seawall.Retry(2, "an outage"), [seawall.Wait(2, "an outage")]),
+        (seawall.Retry(0, "an outage"), [seawall.Wait(0, "an outage")]),
+    ],
+)
+def test_the_wait_before_another_attempt_is_told_with_its_reason(retry, told, caplog):
+    caplog.set_level("INFO")
+    plugin = Listener(on_error=[retry])
+    _, steps = begin(plugin)
+    drive(steps, [error(), streamed(b"{}")])
+    assert [seen[2] for seen in plugin.seen if seen[0] == "on_wait"] == told
+    lines = [record.getMessage() for record in caplog.records if "the next one" in record.getMessage()]
+    assert len(lines) == 1
+    assert retry.reason in lines[0]
+    assert f"in {retry.delay:.1f} s" in lines[0]
+
+
+def test_who_comes_after_a_wait_is_asked_when_it_is_over():
+    seen = []
+
+    class First(Recorder):
+        @seawall.hookimpl
+        def pre_request(self):
+            seen.append("first")
+            return self.answer("pre_request")
+
+    class Second:
+        name = "second"
+
+        @seawall.hookimpl
+        def pre_request(self):
+            seen.append("second")
+
+    _, steps = begin(First(pre_request=[seawall.Wait(1, "slot"), None]), Second())
+    drive(steps, [streamed(b"{}")])
+    assert seen == ["first", "first", "second"]
+
+
+def test_a_redirected_call_asks_another_model_and_every_hook_sees_it():
+    models = []
+
+    class Watcher:
+        @seawall.hookimpl
+        def pre_request(self, call):
+            models.append((call.model, call.model_class, call.params["model"]))
+
+        @seawall.hookimpl
+        def estimate_tokens(self, text, model):
+            models.append(model)
+            return 7
+
+    plugin = Listener(pre_request=[seawall.Redirect("claude-sonnet-5-5", "an outage"), None, None])
+    given = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": []}
+    call = seawall.Call(id="1", params=given, stream=False)
+    engine = Engine(call, Hooks.of(manager_of({"first": plugin, "watcher": Watcher()})))
+    taken, _ = drive(engine.run(), [streamed(b"{}")])
+    sent = next(step for step in taken if isinstance(step, Send))
+    assert sent.params["model"] == "claude-sonnet-5-5"
+    assert models == [("claude-sonnet-5-5", "sonnet-5.5", "claude-sonnet-5-5")]
+    assert call.estimate("x") == 7
+    assert models[-1] == "claude-sonnet-5-5"
+    assert given["model"] == "claude-opus-5-5"
+    assert call.attempts[0].asked == "claude-sonnet-5-5"
+    told = [seen[2] for seen in plugin.seen if seen[0] == "on_wait"]
+    assert told == [seawall.Wait(0, "claude-sonnet-5-5 is asked instead of claude-opus-5-5: an outage")]
+
+
+def test_a_redirected_call_ends_at_its_deadline():
+    left = iter([9.0, 0.0])
+    call = seawall.Call(
+        id="1",
+        params={"model": "m", "max_tokens": 9, "messages": []},
+        stream=False,
+        remaining=lambda: next(left, 0.0),
+    )
+    plugin = Recorder(pre_request=[seawall.Redirect("a", "r"), seawall.Redirect("b", "r")])
+    with pytest.raises(seawall.DeadlineExceededError):
+        drive(Engine(call, Hooks.of(manager_of({"first": plugin}))).run(), [])
+
+
+@pytest.mark.parametrize("model", ["", None, 5])
+def test_a_redirect_names_a_model(model):
+    with pytest.raises(ValueError, match=r"Redirect\.model"):
+        seawall.Redirect(model, "r")
+
+
+def test_an_accepted_attempt_is_told_before_its_answer_is_read():
+    plugin = Listener(on_error=[seawall.Retry(0)])
+    _, steps = begin(plugin, stream=True)
+    drive(steps, [error(), streamed(), *FRAMES, None])
+    hooks = [seen[0] for seen in plugin.seen]
+    assert hooks[:6] == ["pre_request", "on_error", "on_wait", "pre_request", "on_accept", "on_chunk"]
+    assert hooks.count("on_accept") == 1
+    assert ("on_accept", 2, 200, "req_1") in plugin.seen
+
+
+def test_an_answer_that_is_no_stream_is_told_as_accepted():
+    plugin = Listener()
+    _, steps = begin(plugin)
+    with pytest.raises(anthropic.APIResponseValidationError):
+        drive(steps, [streamed(b"no JSON")])
+    assert plugin.hooks() == ["pre_request", "on_accept", "on_error", "post_response"]

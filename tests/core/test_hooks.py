@@ -20,6 +20,7 @@ from seawall import (
     DeadlineExceededError,
     GiveUp,
     PluginError,
+    Redirect,
     Reject,
     RequestRejectedError,
     Retry,
@@ -362,6 +363,7 @@ requests = st.one_of(
     st.builds(lambda: Reject(ValueError())),
     st.builds(lambda n: Answer({"n": n}), st.integers()),
     st.builds(Wait, st.floats(0, 1e6), st.just("r")),
+    st.builds(Redirect, st.just("m"), st.just("r")),
     amends,
 )
 
@@ -400,15 +402,14 @@ def test_answers_before_a_request_combine_by_the_rules(decisions: list[Any]) -> 
     plan = combine_requests(named(decisions))
     assert plan.reject is (of(Reject)[0].error if of(Reject) else None)
     assert plan.answer is (of(Answer)[0] if of(Answer) else None)
-    longest = max((wait.seconds for wait in of(Wait)), default=None)
-    assert plan.wait is next((wait for wait in of(Wait) if wait.seconds == longest), None)
+    assert plan.again is next((said for said in decisions if isinstance(said, Redirect | Wait)), None)
     if not (of(Reject) or of(Answer)):
         assert said([plan.amend]) == {key: values[:1] for key, values in everything.items()}
 
 
 def test_no_decision_at_all_sends_the_request_as_it_is() -> None:
     plan = combine_requests([])
-    assert (plan.reject, plan.answer, plan.wait, plan.amend) == (None, None, None, Amend())
+    assert (plan.reject, plan.answer, plan.again, plan.amend) == (None, None, None, Amend())
 
 
 def test_an_exception_that_is_false_still_rejects() -> None:
@@ -420,9 +421,9 @@ def test_an_exception_that_is_false_still_rejects() -> None:
     assert combine_requests(named([Reject(error), Reject(ValueError())])).reject is error
 
 
-def test_of_equal_waits_the_first_gives_the_reason() -> None:
-    plan = combine_requests(named([Wait(1, "a"), Wait(2, "b"), Wait(2, "c")]))
-    assert plan.wait == Wait(2, "b")
+def test_what_another_asking_follows_is_the_first_that_was_said() -> None:
+    assert combine_requests(named([Wait(1, "a"), Redirect("m", "b"), Wait(2, "c")])).again == Wait(1, "a")
+    assert combine_requests(named([Redirect("m", "b"), Wait(2, "c")])).again == Redirect("m", "b")
 
 
 CONTRADICTIONS = [

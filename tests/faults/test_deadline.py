@@ -77,7 +77,7 @@ def test_a_wait_beyond_the_deadline_is_refused_at_once_and_nothing_is_sent(mode,
         enabled = [*plugins(), Waiting(1000.0), witness]
         error = refused(mode, surface, enabled, simulator, seconds=HOUR / 6)
         assert simulator.requests == []
-    assert "waiting for the tide takes 1000.0 s" in str(error)
+    assert "the wait (the tide) takes 1000.0 s" in str(error)
     assert error.partial_message is None
     assert error.usage.output_tokens == 0
     assert [outcome.status for outcome in witness.outcomes] == ["failed"]
@@ -181,7 +181,7 @@ def test_of_two_deadlines_the_earlier_one_holds(outer, inner):
     with Simulator() as simulator, seawall.deadline(outer):
         error = refused("sync", "create", [*plugins(), Waiting(100.0)], simulator, seconds=inner)
         assert simulator.requests == []
-    assert "s of the deadline are left; waiting for the tide takes 100.0 s" in str(error)
+    assert "s of the deadline are left; the wait (the tide) takes 100.0 s" in str(error)
 
 
 def test_after_the_inner_one_the_outer_one_holds_again():

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import anthropic
 import httpx2
 import pytest
 
@@ -189,3 +190,26 @@ def test_a_wrong_argument_is_a_value_error_that_names_it(wrong):
 def test_importing_the_package_does_not_import_the_server():
     code = "import sys, seawall_testkit; sys.exit('asyncio' in sys.modules or 'h11' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_in_an_outage_every_message_request_fails_and_the_rest_goes_on(connect):
+    with Simulator() as sim:
+        client = connect(sim)
+        sim.begin_outage(503, seconds=0.01)
+        for stream in (False, True):
+            with pytest.raises(anthropic.InternalServerError) as caught:
+                client.messages.create(**REQUEST, stream=stream)
+            assert caught.value.status_code == 503
+        assert client.models.list().data
+        sim.end_outage()
+        assert client.messages.create(**REQUEST).content
+
+
+def test_an_outage_of_one_model_leaves_the_others_as_they_are(connect):
+    with Simulator() as sim:
+        client = connect(sim)
+        sim.begin_outage(model=REQUEST["model"])
+        with pytest.raises(anthropic.OverloadedError):
+            client.messages.create(**REQUEST)
+        assert client.messages.create(**{**REQUEST, "model": "claude-haiku-5-5"}).content
+        assert [received.status for received in sim.requests] == [529, 200]

@@ -107,6 +107,17 @@ def test_before_it_is_sent_the_most_the_input_can_be_is_booked_and_4096_tokens_a
     assert (desk.spent(), desk.held()) == (100, 4_096)
 
 
+def test_a_call_that_asks_another_model_is_booked_at_the_price_of_that_one():
+    desk, other = (Desk({"dollars": 1, "per": "day"}) for _ in range(2))
+    call = desk.begun()
+    held = desk.held()
+    call.params = {**call.params, "model": "claude-sonnet-5-5"}
+    assert desk.budgets.reserve(call, "") == STREAMED
+    other.begun(model="claude-sonnet-5-5")
+    assert (desk.spent(), desk.held()) == pytest.approx((other.spent(), other.held()))
+    assert desk.held() != held
+
+
 def test_asked_again_after_a_wait_it_books_nothing_more():
     desk = Desk(per_day(50_000))
     call = desk.begun()

@@ -155,6 +155,18 @@ def test_classes_of_models_do_not_share(world):
     assert world.admit(world.call(model="claude-haiku-5-5"), 1_000) is None
 
 
+def test_a_call_that_asks_another_model_uses_the_limits_of_that_one(world):
+    before = world.document()["levels"]
+    call = world.call()
+    world.admit(call, 30_000)
+    call.params = {**call.params, "model": "claude-sonnet-5-5"}
+    assert world.admit(call, 200) is None
+    assert world.document()["levels"] == pytest.approx(before)
+    assert list(world.document("rate:api:account:sonnet-5.5")["leases"].values())
+    world.governor.settle(call)
+    assert "leases" not in world.document("rate:api:account:sonnet-5.5")
+
+
 def test_after_a_429_the_class_is_held_and_the_request_is_next(world):
     first, second = world.call(), world.call()
     world.admit(first)

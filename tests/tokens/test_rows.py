@@ -66,6 +66,11 @@ def test_what_nobody_knows_the_price_of_has_no_dollars():
     assert ended(a_call(attempt(), model="my-model"))[0].dollars is None
 
 
+def test_each_row_names_the_model_that_its_attempt_asked():
+    attempts = [attempt(asked="claude-opus-4-8", error=ValueError()), attempt(2, asked=MODEL)]
+    assert [row.model for row in ended(a_call(*attempts))] == ["claude-opus-4-8", MODEL]
+
+
 def test_an_attempt_under_way_is_counted_by_what_it_has_written():
     call = a_call(attempt(output=1, written=400, raw_usage={"output_tokens": 1}))
     (row,) = track().rows(call, NOW, "me")

@@ -41,6 +41,7 @@ def begun(granted=None, **share):
 def spending_of(*shares, written=0):
     spending = Spending(
         Attempt(1, "send", written=written),
+        model="claude-opus-5-5",
         at=datetime(2026, 11, 25, tzinfo=UTC),
         expected_input=0,
         most_input=0,

@@ -72,6 +72,19 @@ def test_before_the_first_attempt_the_vocabulary_is_loaded_where_it_may_block_an
     assert plugin.pre_request(call) is None
 
 
+def test_a_call_that_asks_another_model_is_estimated_for_that_one():
+    # 250,000 tokens of the new vocabulary, which would not fit, are fewer of the old one
+    params = {**PARAMS, "messages": [{"role": "user", "content": "word " * 188_000}]}
+    plugin, call = Tokens(), Call("1", params, stream=False, attempts=[Attempt(1, "send")])
+    assert decided(plugin.pre_request(call)) is None
+    call.params = {**params, "model": "claude-haiku-4-5"}
+    assert decided(plugin.pre_request(call)) is None
+
+
+def decided(decision):
+    return decision.work() if isinstance(decision, Offload) else decision
+
+
 def test_a_request_like_one_that_was_answered_is_estimated_as_that_was_counted():
     plugin = taught(UNCORRECTED * 1.1)
     assert not learned(plugin)  # a fraction is no count

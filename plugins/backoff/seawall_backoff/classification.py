@@ -1,42 +1,183 @@
-"""Which failures may not happen again: by status, code and class, never by the text of a message.
+"""What follows a failure: one table, read from the top, in which the text of a message never counts.
 
 Facts: https://platform.claude.com/docs/en/api/errors and the SDK's own policy (`BaseClient._should_retry`).
 """
 
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
-_TRANSIENT_STATUS: Final = frozenset({408, 409, 429})
-_SERVER_ERROR: Final = 500
-_SPEND_CAPS: Final = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"})
-"""429s that last until the month ends or somebody raises the limit; the SDK does retry them."""
-_PERMANENT_TYPES: Final = frozenset({"validationException"})
-"""Types of `error` events that no later request changes: Bedrock's, which have no status of the API."""
-_LAST_SUCCESS: Final = 399
+from seawall import Attempt
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether the same request may succeed later.
+class Verdict(Enum):
+    """What follows a failure."""
 
-    Connection errors are, a stream that broke or ended early among them, and what other middleware calls
-    retryable; so is an answer that is no JSON, which comes from something between here and the API. Of the
-    statuses 408, 409, 429 and 500 upwards are, unless `x-should-retry` says otherwise; a spend cap never is.
-    An `error` event of a type that is not known has the status of its stream, a success: the request was
-    accepted, so what failed later is the server's.
+    NOW = "retry now"
+    """There is nothing to wait for: the API works. The second time in a row it is waited for all the same."""
+    AFTER = "retry after a delay"
+    HOLD = "hold the queue"
+    """The API is overloaded, broken or out of reach: retry after a delay, if it goes on hold calls."""
+    NEVER = "never"
+
+
+CUT: Final = "cut"
+"""The stream broke, ended early or held garbage."""
+UNREACHED: Final = "unreached"
+"""No connection, or one that broke or timed out before an answer came."""
+_OFFLINE: Final = frozenset({"InvalidURL", "LocalProtocolError", "UnsupportedProtocol"})
+"""Exceptions of the HTTP library for what cannot be sent at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What of a failed attempt the table looks at."""
+
+    status: int | None = None
+    """That of the answer; for an `error` event that of its type, where the type is known."""
+    type: str | None = None
+    code: str | None = None
+    """`error.details.error_code`."""
+    transport: str | None = None
+    """What went wrong where no error was answered: `CUT`, `UNREACHED`, or another word of the table."""
+    should_retry: str | None = None
+    """The header `x-should-retry`."""
+    has_output: bool = False
+    """The attempt brought some of the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: a failure is of it if all that is given fits."""
+
+    verdict: Verdict
+    what: str
+    status: range | frozenset[int] | None = None
+    type: str | None = None
+    codes: frozenset[str] | None = None
+    transport: str | None = None
+    should_retry: str | None = None
+    has_output: bool | None = None
+
+    def fits(self, failure: Failure) -> bool:
+        """Whether a failure is of this row."""
+        return (
+            (self.status is None or failure.status in self.status)
+            and (self.type is None or failure.type == self.type)
+            and (self.codes is None or failure.code in self.codes)
+            and (self.transport is None or failure.transport == self.transport)
+            and (self.should_retry is None or failure.should_retry == self.should_retry)
+            and (self.has_output is None or failure.has_output == self.has_output)
+        )
+
+
+TABLE: Final = (
+    Row(
+        Verdict.NEVER,
+        "a spend cap, which lasts until the month ends or somebody raises it",
+        codes=frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"}),
+    ),
+    Row(Verdict.NEVER, "a request that Bedrock refuses in its stream", type="validationException"),
+    Row(Verdict.NEVER, "the server says that a retry is in vain", should_retry="false"),
+    Row(Verdict.HOLD, "overloaded (529), out of order or timed out (5xx)", status=range(500, 600)),
+    Row(
+        Verdict.AFTER,
+        "usage grew too fast",
+        status=frozenset({429}),
+        codes=frozenset({"ramp_limit_exceeded"}),
+    ),
+    Row(Verdict.AFTER, "a rate limit: pacing is for the governor, not for the circuit", frozenset({429})),
+    Row(Verdict.AFTER, "timed out (408), in conflict with another request (409)", frozenset({408, 409})),
+    Row(Verdict.AFTER, "the server asks for a retry", range(300, 500), should_retry="true"),
+    Row(
+        Verdict.NEVER,
+        "what the caller must mend: invalid (400), key (401), billing (402), permission (403), "
+        "not found (404), too large (413), any other",
+        status=range(400, 500),
+    ),
+    Row(Verdict.AFTER, "an `error` event of a type that is not known", status=range(400)),
+    Row(Verdict.NEVER, "the certificate of the server is not trusted", transport="certificate"),
+    Row(Verdict.NEVER, "a request that cannot be sent: its address, its headers", transport="unsendable"),
+    Row(Verdict.AFTER, "no connection of the client's own pool became free", transport="pool"),
+    Row(Verdict.NOW, "asked to go on, the model began another answer", transport="mismatch"),
+    Row(
+        Verdict.NOW,
+        "a stream broke, ended early or held garbage, and brought output",
+        transport=CUT,
+        has_output=True,
+    ),
+    Row(Verdict.AFTER, "the same without output", transport=CUT),
+    Row(Verdict.HOLD, "no connection, or it broke or timed out before an answer came", transport=UNREACHED),
+    Row(Verdict.AFTER, "an answer that is no JSON, such as the page of a proxy", transport="no JSON"),
+    Row(Verdict.AFTER, "other middleware asks for a retry (`RetryableError`)", transport="retryable"),
+    Row(Verdict.NEVER, "anything else: it did not come from the wire"),
+)
+"""The first row that fits counts."""
+
+
+def row_of(failure: Failure) -> Row:
+    """Return the row of a failure."""
+    return next(row for row in TABLE if row.fits(failure))
+
+
+def failure_of(error: Exception, attempt: Attempt) -> Failure:
+    """Return what the table looks at.
+
+    Args:
+        error: What the attempt failed with.
+        attempt: Its `status` tells whether an answer had begun, `written` whether there was output.
     """
     # a plugin module must not load the SDK; who asks about its errors has it
-    from anthropic import (  # noqa: PLC0415
-        APIConnectionError,
-        APIResponseValidationError,
-        APIStatusError,
-        RetryableError,
-    )
+    from anthropic import APIStatusError  # noqa: PLC0415
 
+    has_output = attempt.written > 0
     if not isinstance(error, APIStatusError):
-        return isinstance(error, APIConnectionError | APIResponseValidationError | RetryableError)
-    if error.error_code in _SPEND_CAPS or error.type in _PERMANENT_TYPES:
-        return False
+        return Failure(
+            transport=_transport(error, is_begun=attempt.status is not None), has_output=has_output
+        )
     asked = error.response.headers.get("x-should-retry")
-    if asked in ("true", "false"):
-        return bool(asked == "true")
-    status = error.status_code
-    return status in _TRANSIENT_STATUS or status >= _SERVER_ERROR or status <= _LAST_SUCCESS
+    return Failure(error.status_code, error.type, error.error_code, None, asked, has_output)
+
+
+def _transport(error: Exception, *, is_begun: bool) -> str | None:
+    """Return the table's word for what is no error that was answered."""
+    from anthropic import APIConnectionError, APIResponseValidationError, RetryableError  # noqa: PLC0415
+
+    # they are errors of the SDK, too
+    from seawall import ContinuationMismatchError, StreamCutError, TruncatedStreamError  # noqa: PLC0415
+
+    words = {
+        APIResponseValidationError: "no JSON",
+        RetryableError: "retryable",
+        ContinuationMismatchError: "mismatch",
+        StreamCutError: CUT,
+        TruncatedStreamError: CUT,
+    }
+    for kind, word in words.items():
+        if isinstance(error, kind):
+            return word
+    if not isinstance(error, APIConnectionError):
+        return None
+    return _unsent(error) or (CUT if is_begun else UNREACHED)
+
+
+def _unsent(error: Exception) -> str | None:
+    """Return the table's word for what this side could not send, or would not."""
+    causes = list(_causes(error))
+    names = {type(cause).__name__ for cause in causes}
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return "certificate"
+    if names & _OFFLINE:
+        return "unsendable"
+    return "pool" if "PoolTimeout" in names else None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        yield cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__

@@ -47,6 +47,7 @@ _CODE_MESSAGES = {
 }
 
 _CLIENT_ERRORS = range(400, 500)
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT})
 _SPEND_CAPS = frozenset({"enforced_spend_limit_reached", "contract_spend_limit_reached"})
 
 PREFILL_REFUSED = (
@@ -105,7 +106,10 @@ def error_body(
 
 
 def should_retry(status: int, error_code: str | None) -> str | None:
-    """The `x-should-retry` header of a status, None for no such header (recorded: 4xx false, 429 true)."""
+    """The `x-should-retry` header of a status, None for no such header.
+
+    Recorded: 400, 401 and 404 false, 429 true. Of 408 and 409 nothing is known; clients retry them.
+    """
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return None if error_code in _SPEND_CAPS else "true"
-    return "false" if status in _CLIENT_ERRORS else None
+    return "false" if status in _CLIENT_ERRORS and status not in _PASSING else None

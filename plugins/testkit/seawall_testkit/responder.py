@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from seawall_testkit import models
 from seawall_testkit.conversation import count_input_tokens
@@ -26,6 +28,16 @@ _COUNT = "/v1/messages/count_tokens"
 _MODELS = "/v1/models"
 
 
+@dataclass(frozen=True)
+class Outage:
+    """An API that is down: how it answers message requests, and after how long."""
+
+    status: int
+    seconds: float
+    model: str | None = None
+    """Of requests that fail; `None`: all do."""
+
+
 class Responder:
     """Answers every request; belongs to the server's thread.
 
@@ -38,6 +50,8 @@ class Responder:
     ) -> None:
         self._messages = Messages(options, journal, refuse_connections)
         self._html_413 = options.switches.html_413
+        self.outage: Outage | None = None
+        """What message requests are answered with."""
         self._rng = random.Random(f"{options.seed} request ids")  # noqa: S311 - repeatable
 
     async def respond(self, wire: Wire, request: Request, entry: Entry) -> None:
@@ -51,6 +65,10 @@ class Responder:
                 error, as_page=self._html_413 and error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             )
 
+    async def _fail(self, outage: Outage) -> NoReturn:
+        await asyncio.sleep(outage.seconds)
+        raise RequestError(outage.status)
+
     async def _route(self, exchange: Exchange) -> None:
         request = exchange.request
         if not {"x-api-key", "authorization"} & set(request.headers):
@@ -62,6 +80,9 @@ class Responder:
             body = json_object(request.body)
             exchange.entry.update(body=body)
             if request.path == _MESSAGES:
+                if self.outage is not None and self.outage.model in (None, body.get("model")):
+                    exchange.entry.update(stream=bool(body.get("stream")))
+                    await self._fail(self.outage)
                 await self._messages.answer(exchange, body)
             else:
                 check_count_request(body)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from seawall_testkit.faults import refusal_before
 from seawall_testkit.journal import Entry, Journal, Received
 from seawall_testkit.messages import REFUSED_FOR
-from seawall_testkit.responder import Responder
+from seawall_testkit.responder import Outage, Responder
 from seawall_testkit.wire import Request, Wire
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class Server:
             wire.close_after = True
             if wire.is_idle:
                 wire.close()
+
+    def set_outage(self, outage: Outage | None) -> None:
+        """Answers message requests with an error, or as usual."""
+        self._responder.outage = outage
 
     def refuse_connections(self, seconds: float) -> None:
         """Refuses connections for so long."""

@@ -12,6 +12,7 @@ from seawall_testkit.continuation import Misbehaviour
 from seawall_testkit.conversation import Conversation
 from seawall_testkit.journal import Billed, Journal, Received
 from seawall_testkit.options import AnswerFunction, Options, OtpmMode, Script, Switches, misbehaviours_named
+from seawall_testkit.responder import Outage
 from seawall_testkit.server import HOST, Server
 
 if TYPE_CHECKING:
@@ -232,6 +233,23 @@ class Simulator:
     def start_listening(self) -> None:
         """Accepts connections again, on the same port."""
         self._in_loop(self._server.listen())
+
+    def begin_outage(self, status: int = 529, *, seconds: float = 0.0, model: str | None = None) -> None:
+        """Answers message requests with an error, after some seconds, until `end_outage`.
+
+        Args:
+            status: Of the error.
+            seconds: Until it is answered.
+            model: Whose requests fail; by default all do.
+        """
+        self._in_loop(self._set_outage(Outage(status, seconds, model)))
+
+    def end_outage(self) -> None:
+        """Answers as usual again."""
+        self._in_loop(self._set_outage(None))
+
+    async def _set_outage(self, outage: Outage | None) -> None:
+        self._server.set_outage(outage)
 
     def _run(self) -> None:
         try:

@@ -104,7 +104,7 @@ class Budgets:
         if self._pid != os.getpid():
             self._begin()
         before: Spending | None = call.state.get(self)
-        if before is not None and before.attempt is call.attempts[-1]:
+        if before is not None and (before.attempt, before.model) == (call.attempts[-1], call.model):
             # asked again after a `Wait`
             return Amend(stream=True)
         self.settle(call)
@@ -133,6 +133,7 @@ class Budgets:
         possible = max(call.max_tokens - sent, LEAST if sent else 0)
         return Spending(
             attempt,
+            model=call.model,
             at=datetime.fromtimestamp(self._clock(), UTC),
             expected_input=estimate.tokens + sent,
             most_input=estimate.upper_bound + sent,

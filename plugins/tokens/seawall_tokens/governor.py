@@ -74,7 +74,11 @@ class Governor:
             input_tokens: Those of the request, cached ones included.
         """
         try:
-            turn: Turn = call.state.get(self) or self._turn(call, caller)
+            turn: Turn | None = call.state.get(self)
+            if turn is None or turn.model != call.model:
+                # another model is asked: what was taken of the limits of the one before comes back
+                self.settle(call)
+                turn = self._turn(call, caller)
             if turn.attempt is call.attempts[-1]:
                 return None
             again = sum(attempt.written for attempt in call.attempts[:-1]) / CHARACTERS

@@ -29,6 +29,8 @@ class _Note:
     is_settled: bool = False
     """Its first attempt was learned from, or cannot be."""
     estimate: Estimate | None = None
+    model: str = ""
+    """Whose tokens were estimated."""
 
 
 class Tokens:
@@ -120,7 +122,8 @@ class Tokens:
     def _begin(self, call: Call, note: _Note) -> Amend | Reject | Wait | None:
         """Decide about the current attempt; may block."""
         self._load(call)
-        if note.estimate is None:
+        if note.estimate is None or note.model != call.model:
+            note.model = call.model
             note.estimate = self._estimate(call.params, note.caller.name)
         tokens = note.estimate.tokens
         amend = preflight.check(call, tokens, clamp=self._settings.clamp)

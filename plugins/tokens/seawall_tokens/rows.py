@@ -106,11 +106,12 @@ class Track:
         ended: str | None = None,
         wasted: int | None = None,
     ) -> Row:
+        asked = attempt.asked or call.model
         if attempt.error is not None:
             ended = type(attempt.error).__name__
         usage = {**attempt.raw_usage, **attempt.usage.counts()}
         if ended is None:
-            written = tokens_of_length(attempt.written, call.model)
+            written = tokens_of_length(attempt.written, asked)
             usage["output_tokens"] = max(attempt.usage.output_tokens, written)
         if is_estimated := is_untold(attempt):
             usage["input_tokens"] = self.estimate(call.params)
@@ -120,14 +121,14 @@ class Track:
             call=call.id,
             attempt=attempt.number,
             caller=_name(self.caller),
-            model=_name(call.model),
+            model=_name(asked),
             input_tokens=counts.input,
             cache_read_tokens=counts.cache_read,
             cache_write_tokens=counts.cache_write,
             output_tokens=counts.output,
             thinking_tokens=counts.thinking,
             is_estimated=ended is None or attempt.usage.is_estimated or is_estimated,
-            dollars=self.prices.dollars(call.model, usage, time, served=attempt.model),
+            dollars=self.prices.dollars(asked, usage, time, served=attempt.model),
             ended=ended,
             wasted_output_tokens=wasted,
             owner=owner,

@@ -92,6 +92,7 @@ class Spending:
     """What all budgets have to do with one attempt."""
 
     attempt: Attempt
+    model: str
     at: datetime
     """When it was to be sent."""
     expected_input: int

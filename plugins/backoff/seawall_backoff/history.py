@@ -1,0 +1,56 @@
+"""What became of each attempt of a call: when, who was asked, which answer came."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from seawall import Attempt, Call
+
+
+@dataclass(slots=True)
+class _Entry:
+    attempt: Attempt
+    sent: float
+    """Seconds since 1970, as the next one."""
+    failed: float | None = None
+
+
+class History:
+    """Notes the attempts of one call; a call is in one place at a time, so that nothing is locked."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+
+    def sending(self, call: Call, now: float) -> None:
+        """An attempt may be sent now; said again when it was not."""
+        if self._entries and self._entries[-1].attempt is call.attempts[-1]:
+            self._entries.pop()
+        self._entries.append(_Entry(call.attempts[-1], now))
+
+    def failed(self, now: float) -> None:
+        """The attempt failed."""
+        if self._entries:
+            self._entries[-1].failed = now
+
+    def told(self) -> str:
+        """Return a line for each attempt that was sent; empty when none was."""
+        sent = [entry for entry in self._entries if entry.attempt.error or entry.attempt.status]
+        return "\n".join(["Seawall's attempts:", *map(_line, sent)]) if sent else ""
+
+
+def said(error: Exception) -> str:
+    """Return a failure in a word or two."""
+    status = getattr(error, "status_code", None)
+    return type(error).__name__ if status is None else f"{type(error).__name__} ({status})"
+
+
+def _line(entry: _Entry) -> str:
+    attempt, moment = entry.attempt, datetime.fromtimestamp(entry.sent, UTC)
+    parts = [
+        f"  {attempt.number}. {moment:%Y-%m-%d %H:%M:%S} UTC, {attempt.asked}: "
+        + (said(attempt.error) if attempt.error else f"answered ({attempt.status})")
+    ]
+    if entry.failed is not None:
+        parts.append(f"after {max(entry.failed - entry.sent, 0.0):.1f} s")
+    if attempt.request_id:
+        parts.append(attempt.request_id)
+    return ", ".join(parts)
