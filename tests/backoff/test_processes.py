@@ -43,11 +43,11 @@ class Worker:
 
 
 @contextmanager
-def working(base_url: str, state: dict[str, str], file: Path) -> Iterator[Worker]:
+def working(base_url: str, state: dict[str, str], file: Path, threads: int) -> Iterator[Worker]:
     """Have a process call until the block ends."""
     with file.open("wb") as results:
         process = subprocess.Popen(
-            [sys.executable, str(WORKER), base_url, str(THREADS)],
+            [sys.executable, str(WORKER), base_url, str(threads)],
             env={**os.environ, **state},
             stdin=subprocess.PIPE,
             stdout=results,
@@ -75,9 +75,11 @@ def make_workers(state: dict[str, str], tmp_path: Path) -> Iterator[Callable[...
     """Start processes, and wait until the API has served each of them."""
     with ExitStack() as stack:
 
-        def make(count: int, simulator: Simulator) -> list[Worker]:
+        def make(count: int, simulator: Simulator, threads: int = THREADS) -> list[Worker]:
             files = [tmp_path / f"worker-{number}" for number in range(count)]
-            workers = [stack.enter_context(working(simulator.base_url, state, file)) for file in files]
+            workers = [
+                stack.enter_context(working(simulator.base_url, state, file, threads)) for file in files
+            ]
             simulator.wait_until(lambda: len(workers_of(simulator.requests)) == count, PATIENCE)
             return workers
 
@@ -131,7 +133,8 @@ def test_a_probe_that_is_killed_is_followed_by_another_at_once(make_workers: Any
 
 def test_connections_that_are_refused_hold_calls_as_well(make_workers: Any) -> None:
     with Simulator() as simulator:
-        workers = make_workers(3, simulator)
+        # one connection each, so that none begins while the listener closes: asyncio would lose it unclosed
+        workers = make_workers(3, simulator, threads=1)
         simulator.stop_listening()
         for worker in workers:
             worker.wait_for("is down (APIConnectionError)")
