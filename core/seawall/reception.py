@@ -11,7 +11,7 @@ from seawall.assembly import Assembly, Text, merged_usage
 from seawall.call import Attempt, Call, Chunk, Usage
 from seawall.decisions import Cut, Resume, Stop
 from seawall.errors import ConfigError, PluginError, StreamStoppedError
-from seawall.frames import Event, FrameBuffer, frame_of, parse
+from seawall.frames import Event, FrameBuffer, frame_of, is_stop, parse
 from seawall.hooks import CallHooks, Implementation
 from seawall.seam import Diverged
 from seawall.splice import Splice, summed
@@ -81,9 +81,9 @@ class Reception:
     def end(self, error: Exception | None) -> bytes:
         """Return what is delivered when the body ended, or reading it failed with `error`."""
         if self.failure is None and self._so_far.complete:
-            if rest := self._frames.rest:
-                # some servers leave out the last blank line; a last frame that is cut is left out instead
-                self._take_frame(rest + b"\n\n")
+            if is_stop(self._frames.rest):
+                # some servers leave out the last blank line; any other rest is left out
+                self._take_frame(self._frames.rest)
             if not self._so_far.has_stopped:
                 self._pass(_STOP, frame_of(_STOP))
         elif self.failure is None:
