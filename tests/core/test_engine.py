@@ -521,7 +521,7 @@ def test_a_last_frame_that_is_cut_anywhere_spoils_nothing_of_a_message_that_is_w
         _, steps = begin(Recorder(), stream=True)
         taken, _ = drive(steps, [streamed(), *FRAMES[:-1], last[:cut], None])
         body = b"".join(step for step in taken if isinstance(step, bytes))
-        read = [event for event in SSEDecoder().iter_bytes(iter([body]))]
+        read = list(SSEDecoder().iter_bytes(iter([body])))
         kinds = [event.json()["type"] for event in read]
         assert kinds == [event.event for event in read], cut
         # one that only lacks its blank line passes as it came, and no decoder sees it
