@@ -85,12 +85,12 @@ def test_a_failure_keeps_the_old_file_and_says_where_the_received_part_is(folder
     [
         (Fault("status", status=401), "AuthenticationError (401, request req_"),
         (Fault("spend_cap"), "EnforcedSpendLimitReachedError (429"),
-        (Fault("status", status=529, times=99), "max_attempts = 8 is used up"),
+        (Fault("status", status=529, times=99), "max_attempts = 4 is used up"),
     ],
 )
 def test_an_error_of_the_api_is_told_without_a_traceback(folder, fault, said):
     with Simulator(faults=[fault]) as simulator:
-        done = run("prompt.md", "-o", "answer.md", simulator=simulator)
+        done = run("prompt.md", "-o", "answer.md", simulator=simulator, SEAWALL_BACKOFF__MAX_ATTEMPTS="4")
     assert done.returncode == 1
     assert said in done.stderr
     assert "nothing was received; answer.md is as it was" in done.stderr

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from seawall.state import SQLiteFile, owners
 from seawall_tokens import report
-from seawall_tokens.report import Sums, UnreadableError, moment, read
+from seawall_tokens.report import Sums, UnreadableError, moment
 from seawall_tokens.rows import PUT, TABLE, VERSION, Row
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ ROW = Row(
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger #1?.sqlite"
+
+
+read = partial(report.read, clock=NOW.timestamp)
 
 
 def put(path: Path, *changes: dict[str, object]) -> None:

@@ -2,7 +2,8 @@
 
 import re
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,7 +84,9 @@ class Report:
         return {"rows": listed, "totals": asdict(self.totals)}
 
 
-def read(path: Path, by: By = "model", since: datetime | None = None) -> Report:
+def read(
+    path: Path, by: By = "model", since: datetime | None = None, *, clock: Callable[[], float] = time.time
+) -> Report:
     """Return the sums of the ledger at `path` over attempts that began at `since` or later.
 
     Where there is no ledger nothing was spent. Days are in their order, all else the dearest first.
@@ -103,7 +106,7 @@ def read(path: Path, by: By = "model", since: datetime | None = None) -> Report:
                 )
             # without a version it is being made at this moment
             return (
-                _report(connection, by, 0.0 if since is None else since.timestamp())
+                _report(connection, by, 0.0 if since is None else since.timestamp(), clock())
                 if version
                 else Report(by)
             )
@@ -134,8 +137,7 @@ def moment(text: str, now: datetime) -> datetime:
     return said
 
 
-def _report(connection: sqlite3.Connection, by: By, since: float) -> Report:
-    now = datetime.now(UTC).timestamp()
+def _report(connection: sqlite3.Connection, by: By, since: float, now: float) -> Report:
     dead: dict[str, bool] = {}
 
     def is_lost(owner: str, updated: float) -> bool:
