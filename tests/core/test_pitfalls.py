@@ -125,9 +125,9 @@ def test_p6_attempts_are_not_multiplied_by_the_sdk():
 
 
 def test_p6_retries_the_caller_turns_on_again_are_spoken_of(caplog):
-    with Simulator(faults=[Fault("status", status=529, times=99, retry_after_ms="1")]) as simulator:
+    with Simulator(faults=[Fault("status", status=429, times=99, retry_after_ms="1")]) as simulator:
         client = client_of(simulator).with_options(max_retries=1)
-        with client, pytest.raises(anthropic.OverloadedError):
+        with client, pytest.raises(anthropic.RateLimitError):
             client.messages.create(**LARGE)
     assert "max_retries at 0" in caplog.text
 

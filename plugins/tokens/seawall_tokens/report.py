@@ -85,7 +85,11 @@ class Report:
 
 
 def read(
-    path: Path, by: By = "model", since: datetime | None = None, *, clock: Callable[[], float] = time.time
+    path: Path,
+    by: By = "model",
+    since: datetime | None = None,
+    *,
+    clock: Callable[[], float] = time.time,  # noqa: TID251 - a default
 ) -> Report:
     """Return the sums of the ledger at `path` over attempts that began at `since` or later.
 
