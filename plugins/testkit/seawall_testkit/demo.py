@@ -14,6 +14,7 @@ import tempfile
 import threading
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -121,11 +122,12 @@ def show(output: Path | None) -> bool:
     for line in _STORY:
         click.echo(f"  {line}")
     bare, protected = _Side("bare SDK"), _Side("Seawall")
-    bare_run, protected_run = _started(_run_bare, bare), _started(_run_protected, protected)
+    folder = Path(tempfile.mkdtemp(prefix="seawall-demo-"))
+    bare_run, protected_run = _started(_run_bare, bare), _started(partial(_run_protected, folder), protected)
     _show_progress([bare_run, protected_run], bare, protected)
     rows, answer = bare_run.result(), protected_run.result()
     _print_table([*rows, answer.row])
-    path = output or Path(tempfile.mkdtemp(prefix="seawall-demo-")) / "answer.md"
+    path = output or folder / "answer.md"
     path.write_text(answer.text, encoding="utf-8")
     wanted, got = (hashlib.sha256(text.encode()).hexdigest() for text in (answer.undisturbed, answer.text))
     click.echo(f"\nanswer: {path}")
@@ -194,8 +196,12 @@ def _stream(client: anthropic.Anthropic, side: _Side) -> Message:
         return stream.get_final_message()
 
 
-def _run_protected(side: _Side) -> _Answer:
-    settings = {"streaming": {"idle_timeout": _IDLE_TIMEOUT}, "backoff": {"base": 0.2}}
+def _run_protected(folder: Path, side: _Side) -> _Answer:
+    settings = {
+        "streaming": {"idle_timeout": _IDLE_TIMEOUT},
+        "backoff": {"base": 0.2},
+        "state_dir": str(folder),  # a call that cost nothing belongs into nobody's ledger
+    }
     with _simulator() as simulator, anthropic.Anthropic(base_url=simulator.base_url, api_key="demo") as bare:
         client = seawall.protect(bare, settings=settings, plugins=["streaming", "backoff", "tokens", side])
         text = _text_of(_create(client))
