@@ -23,7 +23,7 @@ from .errors import (
     StreamStoppedError as StreamStoppedError,
 )
 from .estimate import estimate_tokens as estimate_tokens
-from .hookspecs import hookimpl as hookimpl
+from .hookspecs import API_VERSION as API_VERSION, hookimpl as hookimpl
 from .middleware import protect as protect
 from .wire_errors import (
     ContinuationMismatchError as ContinuationMismatchError,

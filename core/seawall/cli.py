@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from seawall.commands.plugins import list_plugins
 from seawall.errors import ConfigError, SeawallError
 from seawall.hooks import CallHooks
-from seawall.registry import FIRST_PARTY, STANDARD, Installed, enabled, installed, load
+from seawall.registry import FIRST_PARTY, enabled, installed, load
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -47,25 +48,7 @@ def cli(*, verbose: bool) -> None:
         logging.getLogger("seawall").setLevel(logging.INFO)
 
 
-@cli.command("plugins")
-def list_plugins() -> None:
-    """List the installed plugins and whether they run."""
-    there = installed()
-    names = enabled(there)
-    load()  # one that is wrong does not run
-    rows = [("plugin", "version", "distribution", "runs")]
-    rows += [
-        (plugin.name, plugin.version, plugin.distribution, _runs(plugin, names)) for plugin in there.values()
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _runs(plugin: Installed, names: list[str]) -> str:
-    if plugin.name in names:
-        return f"yes, number {names.index(plugin.name) + 1}"
-    return "commands only" if plugin.name in FIRST_PARTY and plugin.name not in STANDARD else "no"
+cli.add_command(list_plugins)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -5,7 +5,7 @@ disk, a database or a network goes into `Offload`. Plugins run in the order in w
 `tryfirst` and `trylast` of `hookimpl` move a hook implementation to the front or the end of that order.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pluggy
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from seawall.call import Call, Chunk, Outcome
     from seawall.decisions import Amend, Answer, Cut, GiveUp, Offload, Redirect, Reject, Retry, Stop, Wait
+
+API_VERSION: Final = 1
+"""Of the hooks and decisions: it grows when plugins have to change. A plugin class says by `seawall_api` for
+which version it was written; one that says nothing, for the first."""
 
 hookspec = pluggy.HookspecMarker("seawall")
 hookimpl = pluggy.HookimplMarker("seawall")

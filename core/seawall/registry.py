@@ -1,9 +1,7 @@
 """Entry points and settings in, hooks out: which plugins there are, which of them run, their instances."""
 
-import inspect
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -13,19 +11,11 @@ from typing import Any, Final
 import pluggy
 from pydantic import BaseModel
 
-from seawall import hookspecs
 from seawall.errors import ConfigError
+from seawall.fitness import class_complaint, complaint, import_complaint, model_of, new_manager
 from seawall.hooks import Hooks
-from seawall.settings import Configuration, NoSettings, hint
+from seawall.settings import Configuration, hint
 from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
-
-if sys.version_info >= (3, 14):
-    from annotationlib import Format
-
-    # it would evaluate annotations, whose names may be there for type checkers only
-    _UNEVALUATED: Final[Mapping[str, Any]] = {"annotation_format": Format.FORWARDREF}
-else:
-    _UNEVALUATED: Final[Mapping[str, Any]] = {}
 
 GROUP: Final = "seawall"
 STANDARD: Final = ("streaming", "backoff", "tokens", "progress", "files")
@@ -50,17 +40,16 @@ class Installed:
         """Import the plugin class.
 
         Raises:
-            ConfigError: It cannot be imported, or is no class, or its `Settings` are no pydantic model.
+            ConfigError: It cannot be imported, is no class, is written for another version of the plugin API,
+                or its `Settings` are no pydantic model.
         """
         try:
-            plugin_class = self.point.load()
+            plugin_class: type[Any] = self.point.load()
         except Exception as error:
-            raise ConfigError(f"{self} cannot be loaded: {type(error).__name__}: {error}") from error
-        if not isinstance(plugin_class, type):
-            raise ConfigError(f"{self}: its entry point names {self.point.value!r}, which is no class")
-        model = _model_of(plugin_class)
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise ConfigError(f"{self}: its Settings are no pydantic model: {model!r}")
+            said = import_complaint(error, self.point.module, self.distribution)
+            raise ConfigError(f"{self} {said}") from error
+        if said_of_class := class_complaint(plugin_class, self.point.value):
+            raise ConfigError(f"{self}: {said_of_class}")
         return plugin_class
 
     def make(self, plugin_class: type[Any], settings: BaseModel) -> object:
@@ -156,7 +145,7 @@ def instances(
     there = installed()
     entries = _given(plugins, there) if plugins is not None else enabled(there, arguments)
     classes = {name: there[name].load() for name in entries if isinstance(name, str)}
-    models = {name: _model_of(plugin_class) for name, plugin_class in classes.items()}
+    models = {name: model_of(plugin_class) for name, plugin_class in classes.items()}
     configuration = Configuration(models, arguments)
     configuration.check_names(there)
     return {
@@ -203,14 +192,14 @@ def manager_of(plugins: Mapping[str, object]) -> pluggy.PluginManager:
     """Return a manager in which `plugins` are registered so that they run in their order.
 
     Raises:
-        ConfigError: A plugin implements no hook, one that does not exist, or one as it cannot be called.
+        ConfigError: A plugin implements no hook, one that does not exist, or one as it cannot be called, or
+            is written for another version of the plugin API.
     """
-    manager = pluggy.PluginManager("seawall")
-    manager.add_hookspecs(hookspecs)
+    manager = new_manager()
     # pluggy asks the last registered first
     for name, plugin in reversed(list(plugins.items())):
-        if complaint := _complaint(manager, plugin):
-            raise ConfigError(f"{_whose(name, plugin)}: {complaint}")
+        if said := complaint(manager, plugin):
+            raise ConfigError(f"{_whose(name, plugin)}: {said}")
         try:
             manager.register(plugin, name)
         except (pluggy.PluginValidationError, ValueError) as error:
@@ -218,53 +207,8 @@ def manager_of(plugins: Mapping[str, object]) -> pluggy.PluginManager:
     return manager
 
 
-def _complaint(manager: pluggy.PluginManager, plugin: object) -> str | None:
-    """Return what is wrong with the hook implementations of a plugin."""
-    specs = {name: list(caller.spec.argnames) for name, caller in vars(manager.hook).items() if caller.spec}
-    implemented = False
-    for attribute in dir(plugin):
-        options = manager.parse_hookimpl_opts(plugin, attribute)
-        if options is None:
-            continue
-        hook = options["specname"] or attribute
-        if hook not in specs:
-            if options["optionalhook"]:
-                continue
-            return f"there is no hook {hook!r}{hint(hook, specs)}"
-        implemented = True
-        if options["wrapper"] or options["hookwrapper"]:
-            return f"{hook} is a wrapper; hooks decide, they do not wrap each other"
-        if complaint := _complaint_of(getattr(plugin, attribute), specs[hook]):
-            return f"{hook} {complaint}"
-    return None if implemented else "it implements no hook; mark its methods with @seawall.hookimpl"
-
-
-def _complaint_of(function: Callable[..., Any], names: list[str]) -> str | None:
-    """Return what is wrong with a function that is called with the arguments of a hook, or some of them."""
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        return "is async; a hook is a plain function, and work that may block is answered as `Offload`"
-    if inspect.isgeneratorfunction(function):
-        return "is a generator; a hook returns its decision"
-    for name, parameter in inspect.signature(function, **_UNEVALUATED).parameters.items():
-        is_optional = parameter.default is not parameter.empty
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            bare = parameter.replace(annotation=parameter.empty)
-            return f"takes {bare}; name the arguments it uses: {', '.join(names)}"
-        if name not in names and not is_optional:
-            return f"takes {name!r}, which this hook does not give{hint(name, names)}"
-        # pluggy gives neither of these, and says nothing
-        if name in names and (is_optional or parameter.kind is parameter.KEYWORD_ONLY):
-            return f"takes {name!r} with a default or as a keyword; take it as a plain argument"
-    return None
-
-
 def _whose(name: str, plugin: object) -> str:
     there, module = installed().get(name), type(plugin).__module__
     if there is not None and re.split("[.:]", there.point.value)[0] == module.partition(".")[0]:
         return str(there)
     return f"plugin {name!r} ({module}.{type(plugin).__qualname__})"
-
-
-def _model_of(plugin_class: type[Any]) -> type[BaseModel]:
-    model: type[BaseModel] = getattr(plugin_class, "Settings", NoSettings)
-    return model

@@ -18,6 +18,10 @@ from seawall.cli import cli, main
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+HEAD = "plugin     version  distribution       runs           required  hooks"
+END = "on_error, post_response"
+COMMANDS = "estimate_tokens, register_commands"
+ORDER = "what it names runs, in its order."
 SCRIPT = Path(sys.executable).with_name("seawall")
 
 WRONG = {
@@ -102,40 +106,60 @@ def script(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 # -- what it says
 
 
-def test_plugins_lists_what_is_installed_and_what_runs(here: Path) -> None:
+def test_plugins_lists_what_is_installed_what_runs_and_what_it_does(here: Path) -> None:
     (here / "seawall.toml").write_text('plugins = ["files", "backoff"]')
     code, out, err = run("plugins")
     number = version("seawall-core")
     assert (code, err) == (0, "")
-    assert out.splitlines() == [
-        "plugin     version  distribution       runs",
-        f"streaming  {number}    seawall-streaming  no",
-        f"backoff    {number}    seawall-backoff    yes, number 2",
-        f"tokens     {number}    seawall-tokens     no",
-        f"progress   {number}    seawall-progress   no",
-        f"files      {number}    seawall-files      yes, number 1",
-        f"testkit    {number}    seawall-testkit    commands only",
-    ]
+    assert out.splitlines()[0] == HEAD
+    assert told(out) == {
+        "streaming": f"{number} seawall-streaming no yes pre_request, on_chunk, {END}",
+        "backoff": f"{number} seawall-backoff yes, number 2 yes pre_request, on_accept, {END}",
+        "tokens": f"{number} seawall-tokens no yes pre_request, on_chunk, {END}, {COMMANDS}",
+        "progress": f"{number} seawall-progress no no pre_request, on_chunk, {END}",
+        "files": f"{number} seawall-files yes, number 1 yes register_commands",
+        "testkit": f"{number} seawall-testkit commands only yes register_commands",
+    }
+    assert out.endswith(f"\n\n`plugins` is set by {here / 'seawall.toml'}: {ORDER}\n")
+
+
+def told(out: str) -> dict[str, str]:
+    """What `seawall plugins` says of each plugin, by name."""
+    table = out.partition("\n\n")[0].splitlines()[1:]
+    return {line.split()[0]: " ".join(line.split()[1:]) for line in table}
 
 
 def test_without_a_configuration_the_five_run_in_order() -> None:
     _, out, _ = run("plugins")
-    assert [line.split()[-1] for line in out.splitlines()[1:6]] == ["1", "2", "3", "4", "5"]
+    assert [line.split()[4] for line in list(told(out).values())[:5]] == ["1", "2", "3", "4", "5"]
+    assert "\n\nNothing sets `plugins`: the standard ones run" in out
 
 
-def test_a_plugin_of_somebody_else_is_listed(add_plugin: Callable[[str], None]) -> None:
-    add_plugin("pass")
+def test_a_plugin_that_needs_no_chunks_is_listed_without_them() -> None:
+    assert told(run("plugins")[1])["tokens"].endswith(
+        f" yes pre_request, on_error, post_response, {COMMANDS}"
+    )
+
+
+def test_the_variable_that_sets_plugins_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEAWALL_PLUGINS", '["files"]')
+    assert run("plugins")[1].endswith(f"`plugins` is set by variable SEAWALL_PLUGINS: {ORDER}\n")
+
+
+def test_a_plugin_of_somebody_else_is_listed(add_plugin: Callable[..., None]) -> None:
+    add_plugin("pass", "required = False")
     code, out, _ = run("plugins")
-    assert code == 0
-    assert out.splitlines()[-1].split() == ["mine", "1.0", "mine-dist", "yes,", "number", "2"]
+    assert (code, told(out)["mine"]) == (0, "1.0 mine-dist yes, number 2 no register_commands")
 
 
-def test_a_plugin_of_somebody_else_that_is_not_enabled_does_nothing(
-    add_plugin: Callable[[str], None], here: Path
+def test_a_plugin_of_somebody_else_that_does_not_run_is_listed_and_not_imported(
+    add_plugin: Callable[..., None], here: Path, tmp_path: Path
 ) -> None:
     add_plugin("pass")
+    (tmp_path / "site" / "mine_mod.py").write_text("raise RuntimeError")
     (here / "seawall.toml").unlink()
-    assert run("plugins")[1].splitlines()[-1].split() == ["mine", "1.0", "mine-dist", "no"]
+    code, out, _ = run("plugins")
+    assert (code, told(out)["mine"]) == (0, "1.0 mine-dist no - -")
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
@@ -306,7 +330,7 @@ def test_a_reader_that_has_gone_leaves_no_traceback() -> None:
 def test_head_takes_the_first_line() -> None:
     line = f"'{SCRIPT}' plugins | head -1"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout, done.stderr) == ("plugin     version  distribution       runs\n", "")
+    assert (done.stdout, done.stderr) == (HEAD + "\n", "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")

@@ -291,13 +291,34 @@ def test_a_plugin_without_settings_takes_none(here: Path) -> None:
 
 # -- distributions that are wrong
 
+OTHER = "it wants another version of Seawall: upgrade guard-dist and seawall-core"
+WRITTEN = "it is written for version {} of the plugin API, and this Seawall has version 1"
+
 
 @pytest.mark.parametrize(
     ("target", "source", "expected"),
     [
-        ("guard_mod:Guard", "import no_x", "cannot be loaded: ModuleNotFoundError: No module named 'no_x'"),
+        (
+            "guard_mod:Guard",
+            "import no_x",
+            "cannot be loaded: ModuleNotFoundError: No module named 'no_x'; install what guard-dist needs",
+        ),
+        (
+            "guard_mod:Guard",
+            "from seawall import Postpone",
+            f"cannot be loaded: ImportError: cannot import name 'Postpone' from 'seawall' (FILE); {OTHER}",
+        ),
         ("guard_mod:Guard", "1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
-        ("guard_mod:Guard", "", "cannot be loaded: ModuleNotFoundError: No module named 'guard_mod'"),
+        (
+            "guard_mod:Guard",
+            "",
+            "cannot be loaded: ModuleNotFoundError: No module named 'guard_mod'; reinstall guard-dist",
+        ),
+        (
+            "guard_mod.inner:Guard",
+            "",
+            "cannot be loaded: ModuleNotFoundError: No module named 'guard_mod'; reinstall guard-dist",
+        ),
         (
             "guard_mod:Guard",
             "x = 1",
@@ -311,6 +332,21 @@ def test_a_plugin_without_settings_takes_none(here: Path) -> None:
             "its Settings are no pydantic model: <class 'dict'>",
         ),
         ("guard_mod:Guard", "class Guard:\n  Settings = 3", "its Settings are no pydantic model: 3"),
+        (
+            "guard_mod:Guard",
+            "class Guard:\n  seawall_api = 2",
+            f"{WRITTEN.format(2)}; upgrade seawall-core",
+        ),
+        (
+            "guard_mod:Guard",
+            "class Guard:\n  seawall_api = 0",
+            f"{WRITTEN.format(0)}; upgrade the plugin",
+        ),
+        (
+            "guard_mod:Guard",
+            "class Guard:\n  seawall_api = '1.0'",
+            "seawall_api = '1.0': the number of an API version is expected, such as 1",
+        ),
         (
             "guard_mod:Guard",
             "class Guard:\n  def __init__(self): raise OSError('no disk')",
@@ -327,7 +363,7 @@ def test_a_plugin_that_cannot_be_made_names_itself_and_its_distribution(
     target: str, source: str, expected: str, install: Install
 ) -> None:
     install("guard-dist", "guard", target, source)
-    message = refusal({"plugins": ["guard"]})
+    message = refusal({"plugins": ["guard"]}).replace(str(seawall.__file__), "FILE")
     assert message.removeprefix("plugin 'guard' of distribution 'guard-dist'").lstrip(": ") == expected
     assert message.startswith("plugin 'guard' of distribution 'guard-dist'")
 
@@ -448,6 +484,20 @@ def test_a_refused_installed_plugin_names_its_distribution(install: Install) -> 
     assert refusal({"plugins": ["guard"]}).startswith(
         "plugin 'guard' of distribution 'guard-dist': on_chunk is async; "
     )
+
+
+def test_an_instance_written_for_another_version_of_the_api_is_refused() -> None:
+    class Guard(Backoff):
+        seawall_api = seawall.API_VERSION + 1
+
+    assert refusal(None, [Guard()]) == (
+        f"plugin 'Guard' ({Guard.__module__}.{Guard.__qualname__}): {WRITTEN.format(2)}; upgrade seawall-core"
+    )
+
+
+def test_every_plugin_shipped_says_for_which_version_of_the_api_it_is_written() -> None:
+    said = {name: vars(plugin.load()).get("seawall_api") for name, plugin in installed().items()}
+    assert said == dict.fromkeys([*STANDARD, "testkit"], seawall.API_VERSION)
 
 
 def test_an_instance_that_is_called_like_an_installed_plugin_is_not_taken_for_it(install: Install) -> None:

@@ -1,6 +1,7 @@
 """The distributions as a user gets them: wheels in an empty environment."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -62,8 +63,8 @@ def test_eight_distributions_are_built_and_hold_types_but_no_tests(wheels):
 
 
 def test_the_installed_command_lists_the_plugins(scripts, tmp_path):
-    lines = run(str(scripts / "seawall"), "plugins", cwd=tmp_path).splitlines()
-    runs = {line.split()[0]: line.split(maxsplit=3)[3] for line in lines[1:]}
+    table = run(str(scripts / "seawall"), "plugins", cwd=tmp_path).partition("\n\n")[0].splitlines()
+    runs = {line.split()[0]: re.split("  +", line)[3] for line in table[1:]}
     assert runs == {
         "streaming": "yes, number 1",
         "backoff": "yes, number 2",

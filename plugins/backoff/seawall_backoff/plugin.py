@@ -41,6 +41,7 @@ class Backoff:
     """
 
     Settings = BackoffSettings
+    seawall_api = 1
 
     def __init__(
         self,

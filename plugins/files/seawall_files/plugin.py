@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 class Files:
     """Adds `seawall run` to the command line."""
 
+    seawall_api = 1
+
     @hookimpl
     def register_commands(self, cli: "click.Group") -> None:
         from seawall_files.cli import run  # noqa: PLC0415 - only the command line needs it

@@ -50,6 +50,7 @@ class Progress:
     """Follows every call and logs what it does."""
 
     Settings = ProgressSettings
+    seawall_api = 1
     required = False
 
     def __init__(

@@ -28,6 +28,7 @@ class Streaming:
     """Amends large calls to streams, cuts those that stall and stops those that run away."""
 
     Settings = StreamingSettings
+    seawall_api = 1
 
     def __init__(
         self, settings: StreamingSettings | None = None, *, clock: Callable[[], float] = time.monotonic

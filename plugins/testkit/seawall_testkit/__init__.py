@@ -47,6 +47,7 @@ class Testkit:
     """Adds `seawall simulate`; it protects nothing."""
 
     __test__ = False
+    seawall_api = 1
 
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:

@@ -46,6 +46,7 @@ class Tokens:
     """
 
     Settings = TokensSettings
+    seawall_api = 1
 
     def __init__(
         self,
