@@ -150,6 +150,7 @@ def test_thinking_comes_first_and_is_signed(connect, model, thinking):
         assert thought.signature
         assert text.text == sim.text_for(MESSAGES)
         assert message.usage.output_tokens == len(pieces(thought.thinking)) + 400
+        assert message.usage.output_tokens_details.thinking_tokens == len(pieces(thought.thinking))
 
 
 def test_omitted_thinking_has_a_signature_and_no_text(connect):

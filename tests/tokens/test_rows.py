@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-import seawall
 from seawall import Attempt, Call, Outcome, Usage
 from seawall_tokens.prices import ModelPrice, Prices
 from seawall_tokens.rows import Track
@@ -34,10 +33,6 @@ def attempt(number=1, way="send", output=10, error=None, **given):
 
 def ended(call, status="completed", error=None, track=TRACK):
     return track.last_rows(call, Outcome(status, tuple(call.attempts), error=error), NOW)
-
-
-def wasted(call, status="completed", error=None):
-    return [row.wasted_output_tokens for row in ended(call, status, error)]
 
 
 def test_a_row_has_the_counts_the_time_and_the_price():
@@ -122,32 +117,9 @@ def test_an_attempt_that_the_api_did_not_take_cost_nothing(status):
     assert (row.input_tokens, row.output_tokens, row.is_estimated) == (0, 0, False)
 
 
-def test_output_of_attempts_begun_again_is_wasted():
-    broken = attempt(1, error=ValueError(), output=7)
-    assert wasted(a_call(broken, attempt(2, "restart"))) == [7, 0]
-    assert wasted(a_call(broken, attempt(2, "user_turn"))) == [0, 0]
-    assert wasted(a_call(broken, attempt(2, "prefill", error=ValueError()), attempt(3, "restart"))) == [
-        7,
-        10,
-        0,
-    ]
-
-
-def test_all_output_of_a_call_without_a_message_is_wasted():
-    call = a_call(attempt(1, error=ValueError()), attempt(2, "user_turn"))
-    assert wasted(call, "failed", ValueError()) == [10, 10]
-    assert wasted(call, "stopped") == [0, 0]
-    assert wasted(call, "abandoned") == [0, 0]
-    call.stream = False
-    assert wasted(call, "abandoned") == [10, 10]
-
-
-def test_a_different_answer_is_wasted():
-    error = seawall.ContinuationMismatchError(RESPONSE)
-    call = a_call(
-        attempt(1, error=ValueError()), attempt(2, "user_turn", error=error), attempt(3, "user_turn")
-    )
-    assert wasted(call) == [0, 10, 0]
+def test_what_nobody_has_is_wasted():
+    attempts = attempt(1, error=ValueError(), output=7), attempt(2, "restart")
+    assert [row.wasted_output_tokens for row in ended(a_call(*attempts))] == [7, 0]
 
 
 @pytest.mark.parametrize("wrong", [-5, float("nan"), float("inf"), "7", None, True, 10**30, {}])

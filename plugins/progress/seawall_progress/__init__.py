@@ -7,11 +7,15 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 
 from seawall import Call, Chunk, Outcome, hookimpl
+from seawall_progress.metrics import Metrics
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
 
 _log = logging.getLogger("seawall.progress")
 
@@ -34,6 +38,8 @@ class ProgressSettings(BaseModel):
 
     interval: PositiveFloat = 10.0
     """Seconds between two lines about a call whose phase does not change."""
+    metrics: bool = True
+    """Calls are told to OpenTelemetry, where the application has set it up."""
 
 
 @dataclass(slots=True)
@@ -54,13 +60,20 @@ class Progress:
     required = False
 
     def __init__(
-        self, settings: ProgressSettings | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: ProgressSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        meter_provider: "MeterProvider | None" = None,
     ) -> None:
-        self._interval = (settings or ProgressSettings()).interval
+        settings = settings or ProgressSettings()
+        self._interval = settings.interval
         self._clock = clock
+        self._metrics = Metrics(meter_provider, clock=clock, is_on=settings.metrics)
 
     @hookimpl
     def pre_request(self, call: Call) -> None:
+        self._metrics.sending(call)
         track = call.state.get(self)
         if track is None:
             now = self._clock()
@@ -69,7 +82,16 @@ class Progress:
             self._enter(call, track, "connecting")
 
     @hookimpl
+    def on_wait(self, call: Call) -> None:
+        self._metrics.waiting(call)
+
+    @hookimpl
+    def on_accept(self, call: Call) -> None:
+        self._metrics.answered(call)
+
+    @hookimpl
     def on_chunk(self, call: Call, chunk: Chunk) -> None:
+        self._metrics.chunk(call, chunk)
         if not _log.isEnabledFor(logging.INFO):
             return
         track: _Track = call.state[self]
@@ -85,10 +107,12 @@ class Progress:
 
     @hookimpl
     def on_error(self, call: Call, error: Exception) -> None:
+        self._metrics.answered(call)
         self._enter(call, call.state[self], f"attempt {call.attempt} failed: {type(error).__name__}")
 
     @hookimpl
     def post_response(self, call: Call, outcome: Outcome) -> None:
+        self._metrics.ended(call, outcome)
         track: _Track | None = call.state.get(self)
         if track is not None:
             seconds = self._clock() - track.began

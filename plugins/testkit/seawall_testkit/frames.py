@@ -131,6 +131,8 @@ def _input_usage(answer: Answer) -> dict[str, Any]:
 def _final_usage(answer: Answer) -> dict[str, Any]:
     """What `message_delta` tells in addition to `message_start`, or instead."""
     usage = _input_usage(answer) | {"output_tokens": answer.output_tokens}
+    if thinking := sum(part.tokens for part in answer.parts if "thinking" in part.block["type"]):
+        usage["output_tokens_details"] = {"thinking_tokens": thinking}
     searches = sum(
         part.block["type"] == "server_tool_use" and part.block["name"] == "web_search"
         for part in answer.parts

@@ -84,14 +84,14 @@ class Track:
 
     def last_rows(self, call: Call, outcome: Outcome, now: datetime) -> list[Row]:
         """Return the rows of all attempts of a call that has ended."""
-        kept_from = _kept_from(call, outcome)
+        wasted = seawall.wasted_output(call, outcome)
         return [
             self._row(
                 call,
                 attempt,
                 now,
                 ended=_said(outcome),
-                wasted=attempt.usage.output_tokens if attempt.number < kept_from or _is_other(attempt) else 0,
+                wasted=wasted[attempt.number],
             )
             for attempt in _sent(outcome.attempts)
         ]
@@ -145,19 +145,6 @@ def _said(outcome: Outcome) -> str:
     if outcome.status == "completed":
         return "ok"
     return type(outcome.error).__name__ if outcome.status == "failed" and outcome.error else outcome.status
-
-
-def _kept_from(call: Call, outcome: Outcome) -> int:
-    """Return the number of the first attempt whose output its caller has, in a message it can use."""
-    if outcome.status == "failed" or (outcome.status == "abandoned" and not call.stream):
-        return len(outcome.attempts) + 1
-    return max((attempt.number for attempt in outcome.attempts if attempt.way == "restart"), default=1)
-
-
-def _is_other(attempt: Attempt) -> bool:
-    """Whether it brought another answer than the one it was to go on with."""
-    # the SDK, which the name loads, is there when an attempt has failed
-    return attempt.error is not None and isinstance(attempt.error, seawall.ContinuationMismatchError)
 
 
 def _name(text: str) -> str:
