@@ -11,6 +11,8 @@ import pytest
 
 from calls import Witness
 
+pytest_plugins = ["browser"]
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts its background jobs deaf to Ctrl-C, and so would be what a test starts
     with suppress(ValueError):
