@@ -7,14 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from seawall.decisions import Way
 from seawall.frames import Event
 from seawall.models import model_class
 from seawall.state import MemoryStore, Store
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-
-Way = Literal["send", "restart", "prefill", "user_turn"]
-"""How an attempt goes about the message: the first send, all over again, or on from what there is."""
 
 SeamDecision = Literal["exact", "overlap", "preamble", "start_over", "different", "nothing"]
 """What a continuation began with: the very next character, words delivered before, a sentence that announces
@@ -110,6 +108,9 @@ class Call:
     """Seconds without a byte the caller itself allows; `None` when it set no limit."""
     attempts: list[Attempt] = field(default_factory=list)
     """The attempts so far, the current one last."""
+    earlier: list[Attempt] = field(default_factory=list)
+    """Attempts of an earlier process whose parts were replayed: `Replay`. They were paid for and counted
+    there, so no sum of this call has them in it but the `usage` of its message."""
     state: dict[object, Any] = field(default_factory=dict)
     remaining: Callable[[], float] = field(default=lambda: math.inf, repr=False)
     """Seconds left of the caller's deadline; infinite without one."""
@@ -181,6 +182,7 @@ class Outcome:
     status: Literal["completed", "failed", "stopped", "abandoned"]
     """`abandoned`: the caller closed, dropped or cancelled it."""
     attempts: tuple[Attempt, ...]
+    """Those of this call; what was replayed is in `call.earlier`."""
     message: Mapping[str, Any] | None = None
     """What the caller has of the message, in the shape of the API's JSON answer."""
     error: Exception | None = None

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from seawall.assembly import THINKING, Assembly
-from seawall.call import Way
-from seawall.decisions import Resume
+from seawall.decisions import Resume, Way
 from seawall.models import takes_prefill
 
 MIN_TOKENS: Final = 256

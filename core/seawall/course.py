@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from seawall.assembly import Assembly
-from seawall.call import Call, Way
+from seawall.call import Call
 from seawall.continuation import assistant_turn, continued, ways, without_unfinished_thinking
-from seawall.decisions import Resume
+from seawall.decisions import Resume, Way
 from seawall.wire_errors import ContinuationMismatchError
 
 
@@ -25,6 +25,8 @@ class Course:
         """What the caller has; for a caller that waits, what was received."""
         self.way: Way = "send"
         self.resume = Resume()
+        self.can_drop = not call.stream
+        """No caller was shown any of it, so that it can be generated again."""
 
     def body(self, amended: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of the next request; `amended` is what plugins changed in the caller's."""
@@ -38,8 +40,29 @@ class Course:
 
     def begin(self) -> None:
         """An answer begins to arrive: of a restart, a caller that waits gets nothing that came before."""
-        if self.way in ("send", "restart") and not self._call.stream:
+        if self.way in ("send", "restart") and self.can_drop:
             self.so_far = Assembly()
+
+    def anew(self, resume: Resume) -> "Course":
+        """Return a course that begins again; nothing of it has been shown."""
+        course = Course(self._call, self._learned)
+        course.resume, course.can_drop = resume, True
+        return course
+
+    def repeat(self, way: Way) -> None:
+        """An attempt that went `way` arrives once more.
+
+        Raises:
+            ValueError: It went on with a message of which there is nothing.
+        """
+        self.way = way
+        if way in ("send", "restart"):
+            self.so_far = Assembly()
+            return
+        turn, end = assistant_turn(self.so_far)
+        if not turn:
+            raise ValueError(f"an earlier attempt ({way}) goes on with text that is not there")
+        self.so_far.cut_back(end)
 
     def redirect(self) -> None:
         """Another model is asked, of which nothing was learned."""
@@ -61,7 +84,7 @@ class Course:
             failure: Why the attempt failed.
             held_from: The first block that was held back from a caller that streams, if one was.
         """
-        so_far, stream = self.so_far, self._call.stream
+        so_far, stream = self.so_far, not self.can_drop
         if not stream and isinstance(failure, ContinuationMismatchError):
             self.way = "restart"
             return True

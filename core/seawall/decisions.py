@@ -4,9 +4,12 @@ A value that cannot be acted upon raises `ValueError` where it is made, so that 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+Way = Literal["send", "restart", "prefill", "user_turn"]
+"""How an attempt goes about the message: the first send, all over again, or on from what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,34 @@ class Redirect:
     def __post_init__(self) -> None:
         if not self.model or not isinstance(self.model, str):
             raise ValueError(f"Redirect.model = {self.model!r}: the name of a model is expected")
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """What an earlier process received of the answer in one attempt; part of a `Replay`."""
+
+    way: Way
+    """How the attempt went about the message: `Attempt.way`."""
+    frames: Iterable[bytes] = field(repr=False)
+    """Its body in order, cut anywhere; it may end in the middle. Read once, where blocking is allowed."""
+    asked: str = ""
+    """The model that was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`pre_request`: an earlier process received parts of the answer to this very request.
+
+    They are taken in as attempts that broke, and the call goes on from there. If they are the whole message,
+    the call ends with it, and nothing is sent. Only before the first attempt, and once.
+    """
+
+    attempts: Sequence[EarlierAttempt]
+    """All of them, in order, so that the first one sent the request itself."""
+
+    def __post_init__(self) -> None:
+        if not self.attempts or self.attempts[0].way in ("prefill", "user_turn"):
+            raise ValueError("Replay.attempts must begin with an attempt that began the message")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal, NoReturn
 
-from pydantic_core import from_json
-
 from seawall import wire_errors
-from seawall.call import Attempt, Call, Outcome, Usage, Way
+from seawall.asking import Asking
+from seawall.body import take_body
+from seawall.call import Attempt, Call, Outcome
 from seawall.course import Course
-from seawall.decisions import Amend, GiveUp, Offload, Redirect, Retry, Wait
+from seawall.decisions import Amend, Answer, GiveUp, Redirect, Replay, Retry, Wait, Way
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -26,8 +26,9 @@ from seawall.errors import (
     StreamStoppedError,
 )
 from seawall.frames import events_of, frame_of
-from seawall.hooks import CallHooks, Hooks, Implementation, Plan, combine_errors, combine_requests
+from seawall.hooks import CallHooks, Hooks, Plan, combine_errors, combine_requests
 from seawall.reception import Reception
+from seawall.replay import replayed, shown
 from seawall.steps import CLOSE, OPENED, Abandoned, Accepted, Send, Sleep, Step, Work
 
 _log = logging.getLogger("seawall.engine")
@@ -43,6 +44,7 @@ class Engine:
     def __init__(self, call: Call, hooks: Hooks, learned: set[Way] | None = None) -> None:
         self._call = call
         self._hooks = CallHooks(hooks)
+        self._asking = Asking(call, self._hooks)
         self._course = Course(call, set() if learned is None else learned)
         self._reception: Reception | None = None
         """That of the current attempt."""
@@ -111,14 +113,36 @@ class Engine:
 
     def _plan(self) -> Generator[Step, Any, Plan]:
         while True:
-            plan = combine_requests((yield from self._ask("pre_request", until=(Redirect, Wait))))
+            said = yield from self._asking.all("pre_request", until=(Redirect, Replay, Wait))
+            plan = combine_requests(said)
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
             if plan.answer is not None or plan.again is None:
                 return plan
+            if isinstance(plan.again, Replay):
+                yield from self._replay(plan.again, said[-1][0], plan.amend)
+                if (whole := self._course.so_far).complete:
+                    return Plan(answer=Answer(whole.message() or {}))
+                continue
             wait = self._redirect(plan.again) if isinstance(plan.again, Redirect) else plan.again
             self._check_deadline(wait.seconds, f"the wait ({wait.reason})")
             yield from self._wait(wait)
+
+    def _replay(self, replay: Replay, plugin: str, amend: Amend) -> Generator[Step, Any, None]:
+        """Go on from what an earlier process received; a caller that streams gets it now."""
+        call, course = self._call, self._course.anew(amend.resume or self._course.resume)
+        course = yield Work(partial(replayed, call, course, replay.attempts))
+        if isinstance(course, Exception):
+            call.earlier.clear()
+            hook = next(h for h in self._hooks.implementations("pre_request") if h.plugin == plugin)
+            self._hooks.isolate(hook, "pre_request", course)
+            return
+        self._course, call.attempts[-1].way = course, course.way
+        course.can_drop = not call.stream
+        _log.info("call %s: %d attempts of an earlier process replayed", call.id, len(call.earlier))
+        if call.stream and not course.so_far.complete and (frames := shown(course.so_far)):
+            yield from self._open()
+            yield frames
 
     def _redirect(self, redirect: Redirect) -> Wait:
         """Ask another model from now on; returns how it is told."""
@@ -134,7 +158,7 @@ class Engine:
         if told != self._told:
             self._told = told
             _log.info("call %s: waiting %.1f s: %s", self._call.id, wait.seconds, wait.reason)
-            yield from self._ask("on_wait", wait)
+            yield from self._asking.all("on_wait", wait)
         yield Sleep(wait.seconds)
 
     def _request(self, amend: Amend) -> Send:
@@ -186,10 +210,10 @@ class Engine:
         attempt = self._call.attempts[-1]
         attempt.status, attempt.headers = accepted.status, accepted.headers
         attempt.request_id = accepted.headers.get("request-id")
-        yield from self._ask("on_accept")
+        yield from self._asking.all("on_accept")
         if accepted.body is None:
             return (yield from self._receive(accepted))
-        return self._take_body(accepted, accepted.body)
+        return take_body(accepted, accepted.body, attempt, self._course.so_far)
 
     def _receive(self, accepted: Accepted) -> Generator[Step, Any, Exception | None]:
         """Take in a stream; returns why it failed."""
@@ -200,23 +224,6 @@ class Engine:
         if delivered := reception.end((yield reception)):
             yield delivered
         return reception.failure
-
-    def _take_body(self, accepted: Accepted, body: bytes) -> Exception | None:
-        """Take a whole JSON answer; the caller gets it as it came."""
-        if accepted.is_foreign:
-            return None
-        try:
-            message = from_json(body)
-        except ValueError:
-            return wire_errors.malformed_body(accepted.response)
-        if isinstance(message, dict) and message.get("type") == "error":
-            return wire_errors.error_event(accepted.response, message)
-        if isinstance(message, dict) and message.get("type") == "message":
-            attempt = self._call.attempts[-1]
-            attempt.raw_usage, attempt.model = message.get("usage") or {}, message.get("model")
-            attempt.usage = Usage.of(attempt.raw_usage)
-            self._course.so_far.adopt(message)
-        return None
 
     def _doubt(self) -> None:
         """Say so when a continuation added nothing: was the message whole, or did the model give it up?"""
@@ -239,7 +246,7 @@ class Engine:
         attempt.status = getattr(failure, "status_code", attempt.status)
         attempt.headers = getattr(getattr(failure, "response", None), "headers", attempt.headers)
         attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
-        decision = combine_errors((yield from self._ask("on_error", failure)))
+        decision = combine_errors((yield from self._asking.all("on_error", failure)))
         self._check_deadline(0.0, "another attempt", failure)
         if isinstance(decision, GiveUp):
             self._fail(failure, decision.reason)
@@ -260,7 +267,7 @@ class Engine:
             *(self._call.id, failed, self._course.way, delay, why),
         )
         wire_errors.let_go(failure)
-        yield from self._ask("on_wait", Wait(delay, reason))
+        yield from self._asking.all("on_wait", Wait(delay, reason))
         yield Sleep(delay)
 
     def _estimate_output(self) -> None:
@@ -268,27 +275,6 @@ class Engine:
             self._reception.estimate_output()
 
     # -- hooks and the end
-
-    def _ask(
-        self, name: str, *args: object, until: tuple[type, ...] = ()
-    ) -> Generator[Step, Any, list[tuple[str, Any]]]:
-        """Ask the implementations of a hook, up to a decision of `until`; returns them with their plugins."""
-        decisions = []
-        for hook in self._hooks.implementations(name):
-            decision = yield from self._ask_one(hook, name, *args)
-            decisions.append((hook.plugin, decision))
-            if isinstance(decision, until):
-                break
-        return decisions
-
-    def _ask_one(self, hook: Implementation, name: str, *args: object) -> Generator[Step, Any, Any]:
-        decision = self._hooks.ask(hook, name, self._call, *args)
-        if isinstance(decision, Offload):
-            decision = yield Work(decision.work)
-            if isinstance(decision, Exception):
-                self._hooks.isolate(hook, name, decision)
-                return None
-        return self._hooks.checked(hook, name, decision)
 
     def _fail(self, error: Exception, why: str) -> NoReturn:
         """End the call with `error`."""
@@ -307,7 +293,8 @@ class Engine:
         """Hang on `error` what was paid for, and why the call ended."""
         partial = self._course.so_far.message() if self._course.so_far.started else None
         if partial is not None:
-            partial["usage"] = {**(partial.get("usage") or {}), **self._call.usage.counts()}
+            usage = sum((attempt.usage for attempt in self._call.earlier), self._call.usage)
+            partial["usage"] = {**(partial.get("usage") or {}), **usage.counts()}
         wire_errors.hang_partial(error, partial, self._call.usage, beta=self._call.beta)
         sends = self._call.attempt
         error.add_note(f"Seawall: {sends} attempt{'s' * (sends != 1)}; {why}.")
@@ -322,7 +309,7 @@ class Engine:
         failure: SeawallError | None = None
         for hook in reversed(self._hooks.implementations("post_response")):
             try:
-                yield from self._ask_one(hook, "post_response", outcome)
+                yield from self._asking.one(hook, "post_response", outcome)
             except SeawallError as error:
                 failure = failure or error
         if failure is not None and outcome.status == "completed":

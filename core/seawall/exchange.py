@@ -286,7 +286,7 @@ class Exchange:
     def _reply(self, response: httpx2.Response, *, stream: bool) -> AnyResponse:
         kind: type[AnyResponse] = AsyncAPIResponse if self._is_async else APIResponse
         client = self._client if self._answered_by is None else self._answered_by
-        if self.foreign_decoder() is not None:
+        if not isinstance(client._make_sse_decoder(), SSEDecoder):  # noqa: SLF001
             client = _SSEClient(client)
         return kind(
             raw=response,

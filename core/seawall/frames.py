@@ -172,6 +172,12 @@ def events_of(message: Mapping[str, Any]) -> Iterator[Event]:
     yield {"type": "message_stop"}
 
 
+def events_so_far(message: Mapping[str, Any], *, is_open: bool) -> list[Event]:
+    """Return the events that stream a message which goes on; `is_open`: so does its last block."""
+    # without the end of the message, and that of the block
+    return list(events_of(message))[: -3 if is_open else -2]
+
+
 def _unfold(block: Mapping[str, Any]) -> tuple[Event, list[Event]]:
     """Return a block as its start event holds it, and the deltas that fill it, in the order of the API."""
     match block["type"]:

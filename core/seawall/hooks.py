@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import pluggy
 
-from seawall.decisions import Amend, Answer, Cut, GiveUp, Redirect, Reject, Retry, Stop, Wait
+from seawall.decisions import Amend, Answer, Cut, GiveUp, Redirect, Reject, Replay, Retry, Stop, Wait
 from seawall.errors import ConfigError, PluginError
 
 _log = logging.getLogger("seawall.hooks")
 
 _ANSWERS: Final[Mapping[str, tuple[type[Any], ...]]] = {
-    "pre_request": (Reject, Answer, Redirect, Wait, Amend),
+    "pre_request": (Reject, Answer, Redirect, Replay, Wait, Amend),
     "on_wait": (),
     "on_accept": (),
     "on_chunk": (Stop, Cut),
@@ -134,7 +134,7 @@ class Plan:
 
     reject: Exception | None = None
     answer: Answer | None = None
-    again: Redirect | Wait | None = None
+    again: Redirect | Replay | Wait | None = None
     """What comes before all hooks are asked again."""
     amend: Amend = field(default_factory=Amend)
 
@@ -155,7 +155,7 @@ def combine_requests(decisions: Iterable[tuple[str, Any]]) -> Plan:
                 plan.reject = error if plan.reject is None else plan.reject
             case Answer():
                 plan.answer = plan.answer or decision
-            case Redirect() | Wait():
+            case Redirect() | Replay() | Wait():
                 plan.again = plan.again or decision
             case Amend():
                 amends.append((plugin, decision))

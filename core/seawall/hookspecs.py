@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     import click
 
     from seawall.call import Call, Chunk, Outcome
-    from seawall.decisions import Amend, Answer, Cut, GiveUp, Offload, Redirect, Reject, Retry, Stop, Wait
+    from seawall.decisions import (
+        Amend,
+        Answer,
+        Cut,
+        GiveUp,
+        Offload,
+        Redirect,
+        Reject,
+        Replay,
+        Retry,
+        Stop,
+        Wait,
+    )
 
 API_VERSION: Final = 1
 """Of the hooks and decisions: it grows when plugins have to change. A plugin class says by `seawall_api` for
@@ -24,14 +36,16 @@ hookimpl = pluggy.HookimplMarker("seawall")
 
 
 @hookspec
-def pre_request(call: "Call") -> "Reject | Answer | Redirect | Wait | Amend | Offload | None":
-    """An attempt is about to be sent; asked before every attempt, and again after a `Wait` or a `Redirect`.
+def pre_request(call: "Call") -> "Reject | Answer | Redirect | Replay | Wait | Amend | Offload | None":
+    """An attempt is about to be sent; asked before every attempt.
 
-    Must be idempotent within an attempt (`call.attempt`).
+    Asked again after a `Wait`, a `Redirect` or a `Replay`. Must be idempotent within an attempt
+    (`call.attempt`).
 
-    Combination: the first `Wait` or `Redirect` ends the asking, so that who comes later holds nothing ready
-    for an attempt that is not sent yet; after it all are asked again. Any `Reject` of those who were asked
-    wins; then the first `Answer`; `Amend`s merge, and two different values for one thing are a `ConfigError`.
+    Combination: the first `Wait`, `Redirect` or `Replay` ends the asking, so that who comes later holds
+    nothing ready for an attempt that is not sent yet; after it all are asked again. Who answers `Replay` does
+    so `tryfirst`. Any `Reject` of those who were asked wins; then the first `Answer`; `Amend`s merge, and two
+    different values for one thing are a `ConfigError`.
     """
 
 

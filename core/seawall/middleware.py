@@ -13,8 +13,9 @@ import httpx2
 from anthropic import APIRequest, AsyncCallNext, CallNext, Middleware, NotGiven
 
 from seawall.async_driver import AsyncBody, AsyncDriver
-from seawall.call import Call, Way
+from seawall.call import Call
 from seawall.deadline import remaining_time
+from seawall.decisions import Way
 from seawall.engine import Engine
 from seawall.exchange import Exchange, is_beta, is_message_request
 from seawall.hooks import Hooks

@@ -30,17 +30,25 @@ class Reception:
     Args:
         so_far: The message as the caller has it and what is held back; grows with what is received.
         response: The `httpx2.Response`, for the errors.
+        attempt: The attempt, if it is not the current one of the call.
     """
 
     def __init__(
-        self, call: Call, hooks: CallHooks, so_far: Assembly, response: Any, resume: Resume | None = None
+        self,
+        call: Call,
+        hooks: CallHooks,
+        so_far: Assembly,
+        response: Any,
+        resume: Resume | None = None,
+        *,
+        attempt: Attempt | None = None,
     ) -> None:
         self._call = call
         self._hooks = hooks
         self._so_far = so_far
         self._response = response
         self._holds_tools = resume is not None and resume.hold == "blocks"
-        self._attempt: Attempt = call.attempts[-1]
+        self._attempt: Attempt = call.attempts[-1] if attempt is None else attempt
         self._splice: Splice | None = None
         if so_far.head is not None:
             stops = call.params.get("stop_sequences") or ()
@@ -193,7 +201,7 @@ class Reception:
         """The event with the usage of all attempts, if it tells the usage."""
         if event.get("type") != "message_delta":
             return event
-        return summed(event, self._so_far, self._call.attempts)
+        return summed(event, self._so_far, (*self._call.earlier, *self._call.attempts))
 
     def _pass(self, event: Event | None, frame: bytes, was: Event | None = None) -> None:
         """Add an event to the message and its frame to what is delivered; `was` it another when it came?"""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from seawall.assembly import THINKING, Assembly, Text, is_signed, merged_usage, written
-from seawall.call import Attempt, Usage, Way
+from seawall.call import Attempt, Usage
+from seawall.decisions import Way
 from seawall.frames import Event
 from seawall.seam import Seam
 from seawall.stops import StopAcrossSeam
@@ -109,7 +110,11 @@ class Splice:
     def _stop(self, event: Event) -> Iterator[Event]:
         if event["index"] == self._joining:
             self._joining = None
-            if rest := self._stop_across.feed(self.seam.flush()) + self._stop_across.flush():
+            rest = self._stop_across.feed(self.seam.flush())
+            if self._stop_across.found is not None:
+                yield from self._end(self._stop_across.found)
+                return
+            if rest := rest + self._stop_across.flush():
                 self._pass_from_now(rest)
                 yield from self._release()
                 delta = {"type": "text_delta", "text": rest}

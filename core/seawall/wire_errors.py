@@ -83,6 +83,11 @@ class ContinuationMismatchError(SeawallError, APIConnectionError):
         )
 
 
+def stand_in(host: str) -> httpx2.Response:
+    """The response of an answer that was received elsewhere, for the errors of it."""
+    return httpx2.Response(200, request=httpx2.Request("POST", f"https://{host or 'localhost'}/v1/messages"))
+
+
 def malformed_frame(response: httpx2.Response, error: Exception) -> APIConnectionError:
     """A frame that is no JSON object in UTF-8, or lacks what its type has; its content is not told."""
     failure = APIConnectionError(message="The stream held a malformed event.", request=response.request)

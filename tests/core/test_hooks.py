@@ -18,10 +18,12 @@ from seawall import (
     BudgetExceededError,
     ConfigError,
     DeadlineExceededError,
+    EarlierAttempt,
     GiveUp,
     PluginError,
     Redirect,
     Reject,
+    Replay,
     RequestRejectedError,
     Retry,
     SeawallError,
@@ -364,6 +366,7 @@ requests = st.one_of(
     st.builds(lambda n: Answer({"n": n}), st.integers()),
     st.builds(Wait, st.floats(0, 1e6), st.just("r")),
     st.builds(Redirect, st.just("m"), st.just("r")),
+    st.builds(Replay, st.just([EarlierAttempt("send", [])])),
     amends,
 )
 
@@ -402,7 +405,9 @@ def test_answers_before_a_request_combine_by_the_rules(decisions: list[Any]) -> 
     plan = combine_requests(named(decisions))
     assert plan.reject is (of(Reject)[0].error if of(Reject) else None)
     assert plan.answer is (of(Answer)[0] if of(Answer) else None)
-    assert plan.again is next((said for said in decisions if isinstance(said, Redirect | Wait)), None)
+    assert plan.again is next(
+        (said for said in decisions if isinstance(said, Redirect | Replay | Wait)), None
+    )
     if not (of(Reject) or of(Answer)):
         assert said([plan.amend]) == {key: values[:1] for key, values in everything.items()}
 

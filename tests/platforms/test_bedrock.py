@@ -13,7 +13,7 @@ from calls import MESSAGES, SURFACES, Witness, plugins
 from platforms import eventstream
 from platforms.clients import PLATFORMS, call, run
 from platforms.gateway import Gateway
-from seawall.frames import FrameBuffer, events_of, parse
+from seawall.frames import FrameBuffer, events_of, frame_of, parse
 from seawall_testkit import Fault, Simulator
 
 BEDROCK = PLATFORMS["Bedrock"]
@@ -188,3 +188,34 @@ def test_a_call_that_is_not_streamed_needs_botocore_no_more_than_the_bare_client
             f"params = dict(model={BEDROCK.model!r}, max_tokens=1000, messages={MESSAGES!r})\n"
             "assert seawall.protect(bare).messages.create(**params).stop_reason\n"
         )
+
+
+class Answering:
+    """A plugin that answers itself, from frames or with a whole message."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+
+    @seawall.hookimpl(tryfirst=True)
+    def pre_request(self) -> Any:
+        return self.answers.pop(0) if self.answers else None
+
+
+LONG = " ".join(f"On day {day} the sea was calm." for day in range(60))
+LONG_MESSAGE = {**MESSAGE, "content": [{"type": "text", "text": LONG}]}
+FRAMES = [frame_of(event) for event in events_of(LONG_MESSAGE)]
+ANSWERS = {
+    "a message": seawall.Answer(LONG_MESSAGE),
+    "all frames of an earlier process": seawall.Replay([seawall.EarlierAttempt("send", FRAMES)]),
+    "some frames of an earlier process": seawall.Replay([seawall.EarlierAttempt("send", FRAMES[:3])]),
+}
+
+
+@pytest.mark.parametrize(("mode", "surface"), SURFACES)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_a_plugin_answers_reaches_the_caller(name: str, mode: str, surface: str) -> None:
+    with Simulator(answer=LONG) as simulator, Gateway(BEDROCK.dialect(), simulator) as gateway:
+        got = call(BEDROCK, mode, surface, gateway, [*plugins(), Answering(ANSWERS[name])])
+        ways = [request.way for request in simulator.requests]
+    assert got.text == LONG
+    assert ways == (["user_turn"] if "some" in name else [])

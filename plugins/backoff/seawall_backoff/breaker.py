@@ -149,7 +149,7 @@ class Breaker:
 
     def _until_other(self, call: Call, memory: Memory, passage: Passage, now: float) -> float:
         """Return the seconds until another model may be asked; infinite if none may."""
-        if not self._fallbacks or any(attempt.written for attempt in call.attempts):
+        if not self._fallbacks or any(attempt.written for attempt in (*call.earlier, *call.attempts)):
             # a message that has begun is ended by the model that began it
             return math.inf
         if call.model != memory.model:

@@ -129,7 +129,8 @@ class Budgets:
         attempt = call.attempts[-1]
         estimate = self._estimate(call.params, caller)
         # a continuation sends what there is of the answer, and asks for the rest
-        sent = sum(count(other.usage.output_tokens) for other in call.attempts) if attempt.continues else 0
+        others = (*call.earlier, *call.attempts) if attempt.continues else ()
+        sent = sum(count(other.usage.output_tokens) for other in others)
         possible = max(call.max_tokens - sent, LEAST if sent else 0)
         return Spending(
             attempt,

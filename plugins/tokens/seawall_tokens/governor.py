@@ -81,7 +81,8 @@ class Governor:
                 turn = self._turn(call, caller)
             if turn.attempt is call.attempts[-1]:
                 return None
-            again = sum(attempt.written for attempt in call.attempts[:-1]) / CHARACTERS
+            before = (*call.earlier, *call.attempts[:-1])
+            again = sum(attempt.written for attempt in before) / CHARACTERS
             turn.input = max(input_tokens + again - self._reads.expected(turn.prefix), 0.0)
             turn.output = self._outputs.expected(call.model, turn.caller, call.max_tokens)
             verdict = self._traffic_of(turn).ask(turn, call.attempts[-1], self._clock())

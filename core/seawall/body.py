@@ -1,0 +1,25 @@
+"""Takes in an answer that is no stream: one JSON object, whole. Sans-I/O."""
+
+from pydantic_core import from_json
+
+from seawall import wire_errors
+from seawall.assembly import Assembly
+from seawall.call import Attempt, Usage
+from seawall.steps import Accepted
+
+
+def take_body(accepted: Accepted, body: bytes, attempt: Attempt, so_far: Assembly) -> Exception | None:
+    """Take a whole JSON answer; returns the failure it is. The caller gets it as it came."""
+    if accepted.is_foreign:
+        return None
+    try:
+        message = from_json(body)
+    except ValueError:
+        return wire_errors.malformed_body(accepted.response)
+    if isinstance(message, dict) and message.get("type") == "error":
+        return wire_errors.error_event(accepted.response, message)
+    if isinstance(message, dict) and message.get("type") == "message":
+        attempt.raw_usage, attempt.model = message.get("usage") or {}, message.get("model")
+        attempt.usage = Usage.of(attempt.raw_usage)
+        so_far.adopt(message)
+    return None
