@@ -49,14 +49,14 @@ def replace_in(folder: Folder, name: str, data: bytes, old: os.stat_result | Non
     folder.sync()
 
 
-def write_in(folder: Folder, name: str, data: bytes) -> None:
-    """Make a file `name` in an open folder that holds `data`.
+def write_in(folder: Folder, name: str, data: bytes, *, mode: int = _NEW_MODE) -> None:
+    """Make a file `name` in an open folder that holds `data`, with `mode` less the umask.
 
     Raises:
         FileExistsError: There is one; it is as it was.
         OSError: It could not be written; there is none.
     """
-    new = _written(folder, name, data, None)
+    new = _written(folder, name, data, None, mode)
     try:
         folder.rename_new(new, folder, name)
     except BaseException:
@@ -89,10 +89,13 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _written(folder: Folder, name: str, data: bytes, old: os.stat_result | None) -> str:
+def _written(
+    folder: Folder, name: str, data: bytes, old: os.stat_result | None, mode: int = _NEW_MODE
+) -> str:
     """Return the name of a temporary file that holds `data` for good."""
     new = f".{name[:40]}.{secrets.token_hex(4)}.tmp"
-    mode = stat.S_IMODE(old.st_mode) | stat.S_IWUSR if old is not None else _NEW_MODE
+    if old is not None:
+        mode = stat.S_IMODE(old.st_mode) | stat.S_IWUSR
     # never readable by more people than the old file, not even while it is written
     descriptor = folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

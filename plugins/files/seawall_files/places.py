@@ -1,0 +1,42 @@
+"""Where what belongs to a target lies: beside it, whatever name it is reached by."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+JOURNAL: Final = ".seawall-journal"
+"""What the name of a journal ends in."""
+_LOCK: Final = ".seawall-lock"
+_HOLDER: Final = ".seawall-holder"
+_LONGEST: Final = 200
+"""Bytes of a target's name that are kept whole: file systems take 255, and more is put after it."""
+
+
+def real_target(path: str | os.PathLike[str]) -> Path:
+    """Return the file that is written when `path` is: where it is a link, what it leads to."""
+    return Path(os.path.realpath(path))
+
+
+def journal_path(target: Path) -> Path:
+    """Return where the journal of a real target is."""
+    return target.with_name(_shortened(target.name) + JOURNAL)
+
+
+def lock_path(target: Path) -> Path:
+    """Return where the file is that is locked while a real target is saved to."""
+    return target.with_name(f".{_shortened(target.name)}{_LOCK}")
+
+
+def holder_path(target: Path) -> Path:
+    """Return where it is told who has that lock."""
+    return target.with_name(f".{_shortened(target.name)}{_HOLDER}")
+
+
+def _shortened(name: str) -> str:
+    """Return a name, or the beginning of a long one and a digest that tells it from others."""
+    data = os.fsencode(name)
+    if len(data) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return f"{data[: _LONGEST - len(digest) - 1].decode(errors='ignore')}~{digest}"
