@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CALLS = (
-    "open", "write", "fsync", "close", "replace", "rename", "unlink", "mkdir", "rmdir", "stat", "fstat",
-    "fchmod", "fchown", "ftruncate", "scandir",
+    "open", "write", "fsync", "close", "replace", "rename", "link", "unlink", "mkdir", "rmdir", "stat",
+    "fstat", "fchmod", "fchown", "ftruncate", "scandir",
 )  # fmt: skip
 FAILURES = ("ENOSPC", "EIO", "EINTR", "short", "interrupt", "EIO from then on")
 OLD, NEW = b"old" * 500, b"new" * 700
@@ -108,6 +108,35 @@ def content(path: Path) -> str | None:
     return path.read_bytes().decode() if path.is_file() else None
 
 
+def journalled(root: Path) -> None:
+    """Keep a journal of two pieces."""
+    from seawall_files.header import Header  # noqa: PLC0415
+    from seawall_files.journal import Journal, Kind  # noqa: PLC0415
+
+    with Journal.create(root / "j", Header("abc", "f")) as journal:
+        journal.append(Kind.FRAMES, OLD)
+        journal.sync()
+        journal.append(Kind.FRAMES, NEW)
+
+
+def resumed(root: Path) -> None:
+    """Go on with a journal whose second piece was torn."""
+    from seawall_files.journal import Journal, Kind, recover  # noqa: PLC0415
+
+    with Journal.reopen(recover(root / "j")) as journal:
+        journal.append(Kind.FRAMES, NEW)
+        journal.sync()
+
+
+def pieces(root: Path) -> list[str] | None:
+    """What the journal holds; `None` where there is none."""
+    from seawall_files.journal import recover  # noqa: PLC0415
+
+    if not (root / "j").exists():
+        return None
+    return [record.payload.decode() for record in recover(root / "j").records()]
+
+
 def run(operation: str, failure: str, calls: Calls) -> None:
     # the calls are wrapped by now
     from seawall_files import Workspace, write_atomic  # noqa: PLC0415
@@ -117,6 +146,9 @@ def run(operation: str, failure: str, calls: Calls) -> None:
     deleted: list[Any] = []
     operations: dict[str, Callable[[Any, Path], object]] = {
         "write_atomic": lambda workspace, root: write_atomic(root / "f", NEW),
+        "backed_up": lambda workspace, root: write_atomic(root / "f", NEW, backups=1),
+        "journal": lambda workspace, root: journalled(root),
+        "resumed": lambda workspace, root: resumed(root),
         "write": lambda workspace, root: workspace.write("new", NEW),
         "write_deep": lambda workspace, root: workspace.write("a/b/new", NEW),
         "replace": lambda workspace, root: workspace.replace("f", NEW),
@@ -129,6 +161,12 @@ def run(operation: str, failure: str, calls: Calls) -> None:
         root = Path(tempfile.mkdtemp())
         (root / "f").write_bytes(OLD)
         (root / "f").chmod(0o640)
+        if operation == "backed_up":
+            # the oldest one has to go
+            (root / "f.~1~").write_bytes(b"older")
+        if operation == "resumed":
+            journalled(root)
+            os.truncate(root / "j", (root / "j").stat().st_size - 1)
         with Workspace(root, descend=descend) as workspace:
             if operate is operations["restore"]:
                 deleted.append(workspace.delete("f"))
@@ -149,6 +187,8 @@ def run(operation: str, failure: str, calls: Calls) -> None:
                 "f": content(root / "f"),
                 "mode": (root / "f").stat().st_mode & 0o777 if (root / "f").exists() else None,
                 "new": content(root / ("a/b/new" if "deep" in operation else "new")),
+                "backup": content(root / "f.~2~"),
+                "journal": pieces(root),
                 "trash": [content(root / ".seawall-trash" / one.token / "content") for one in trash],
                 "names": sorted(path.name for path in root.rglob("*") if path.is_file()),
             }

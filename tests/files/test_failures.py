@@ -14,6 +14,7 @@ from files.failing import FAILURES, NEW, OLD
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="system calls of POSIX")
 
+MEANT = {"f", "new", "origin", "content", "j"}
 OLD_TEXT, NEW_TEXT = OLD.decode(), NEW.decode()
 
 
@@ -35,9 +36,10 @@ def lines(operation: str, failure: str) -> list[dict[str, object]]:
 
 def beside(line: dict[str, object]) -> list[str]:
     """What was left beside the files that are meant to be there."""
-    return [name for name in line["names"] if name not in {"f", "new", "origin", "content"}]
+    return [name for name in line["names"] if name not in MEANT]
 
 
+ONE_BY_ONE = ["write_atomic", "replace", "write", "append", "delete", "restore"]
 once = pytest.mark.parametrize("failure", [failure for failure in FAILURES if not failure.endswith("on")])
 
 
@@ -48,6 +50,26 @@ def test_a_replaced_file_is_the_old_one_or_the_new_one(operation: str, failure: 
         assert line["f"] in (OLD_TEXT, NEW_TEXT), line
         assert line["mode"] == 0o640, line
         assert line["f"] == NEW_TEXT or line["said"] != "done", line
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_backup_is_the_old_file_and_there_before_the_new_one(failure: str) -> None:
+    for line in lines("backed_up", failure):
+        assert line["f"] in (OLD_TEXT, NEW_TEXT), line
+        assert line["backup"] in (None, OLD_TEXT), line
+        assert line["backup"] == OLD_TEXT or line["f"] == OLD_TEXT, line
+        assert line["f"] == NEW_TEXT or line["said"] != "done", line
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("operation", ["journal", "resumed"])
+def test_a_journal_can_be_read_and_holds_what_was_appended_before(operation: str, failure: str) -> None:
+    for line in lines(operation, failure):
+        held = line["journal"]
+        assert held in (None, [], [OLD_TEXT], [OLD_TEXT, NEW_TEXT]), line
+        assert held == [OLD_TEXT, NEW_TEXT] or line["said"] != "done", line
+        assert held or operation == "journal", line
+        assert failure.endswith("on") or (line["leaked"], beside(line)) == (0, []), line
 
 
 @pytest.mark.parametrize("failure", FAILURES)
@@ -76,7 +98,7 @@ def test_a_deleted_file_is_in_its_place_or_in_the_trash_and_whole(operation: str
 
 
 @once
-@pytest.mark.parametrize("operation", ["write_atomic", "replace", "write", "append", "delete", "restore"])
+@pytest.mark.parametrize("operation", ONE_BY_ONE)
 def test_one_failure_leaves_neither_a_file_beside_nor_one_open(operation: str, failure: str) -> None:
     for line in lines(operation, failure):
         assert beside(line) == [], line

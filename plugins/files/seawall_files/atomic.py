@@ -6,61 +6,90 @@ file updates" in Pillai et al., "All File Systems Are Not Created Equal", OSDI 2
 
 import errno
 import os
-import secrets
 import stat
-from contextlib import suppress
-from pathlib import Path
-from typing import Final
 
+from seawall_files.backups import back_up, prune
 from seawall_files.folder import Folder
+from seawall_files.places import real_target
+from seawall_files.temporary import NEW_MODE, discard, written
 
-_NEW_MODE: Final = 0o666
-"""Before the umask, as of a file that `open` creates."""
 
-
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], data: bytes, *, backups: int = 0) -> None:
     """Replace the file at `path` by one that holds `data`, or leave it as it is.
 
     A symbolic link stays and what it points to is replaced. Mode and, where allowed, owner of an existing
     file are kept.
 
+    Args:
+        path: The file.
+        data: What it will hold.
+        backups: How many of the files that were replaced are kept beside it, as `report.md.~1~`,
+            `report.md.~2~` and so on; the oldest goes first. 0: none is made or removed.
+
     Raises:
         OSError: It could not be written; the old file is as it was.
     """
-    target = Path(os.path.realpath(path))
+    target = real_target(path)
     with Folder.at(target.parent) as folder:
         # a path such as `/` has no name
-        old = _status(folder, target.name or ".")
-        replace_in(folder, target.name, data, old)
+        replace_file(folder, target.name or ".", data, backups=backups)
 
 
-def replace_in(folder: Folder, name: str, data: bytes, old: os.stat_result | None) -> None:
+def replace_file(
+    folder: Folder, name: str, data: bytes, *, backups: int = 0, temporary: str | None = None
+) -> None:
+    """Let the file `name` of an open folder hold `data`, as `write_atomic` does.
+
+    Args:
+        folder: Where it is.
+        name: What it is called; no link.
+        data: What it will hold.
+        backups: How many are kept.
+        temporary: As `written` takes it.
+
+    Raises:
+        OSError: It could not be written; the old file is as it was.
+    """
+    old = _status(folder, name)
+    if backups and old is not None:
+        # where the file is not replaced then, the next time finds it
+        back_up(folder, name, temporary=temporary)
+    replace_in(folder, name, data, old, temporary=temporary)
+    if backups:
+        prune(folder, name, keep=backups)
+
+
+def replace_in(
+    folder: Folder, name: str, data: bytes, old: os.stat_result | None, *, temporary: str | None = None
+) -> None:
     """Let the file `name` of an open folder hold `data`, with mode and owner of what it was, if it was.
 
     Raises:
         OSError: It could not be written; the old file is as it was.
     """
-    new = _written(folder, name, data, old)
+    new = written(folder, name, [data], old, temporary=temporary)
     try:
         folder.rename(new, folder, name)
     except BaseException:
-        _discard(folder, new)
+        discard(folder, new)
         raise
     folder.sync()
 
 
-def write_in(folder: Folder, name: str, data: bytes, *, mode: int = _NEW_MODE) -> None:
-    """Make a file `name` in an open folder that holds `data`, with `mode` less the umask.
+def write_in(
+    folder: Folder, name: str, data: bytes, *, mode: int = NEW_MODE, temporary: str | None = None
+) -> None:
+    """Make a file `name` in an open folder that holds `data`.
 
     Raises:
         FileExistsError: There is one; it is as it was.
         OSError: It could not be written; there is none.
     """
-    new = _written(folder, name, data, None, mode)
+    new = written(folder, name, [data], None, mode=mode, temporary=temporary)
     try:
         folder.rename_new(new, folder, name)
     except BaseException:
-        _discard(folder, new)
+        discard(folder, new)
         raise
     folder.sync()
 
@@ -82,42 +111,6 @@ def append_all(descriptor: int, data: bytes) -> None:
         raise
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, however little the system takes at a time."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def _written(
-    folder: Folder, name: str, data: bytes, old: os.stat_result | None, mode: int = _NEW_MODE
-) -> str:
-    """Return the name of a temporary file that holds `data` for good."""
-    new = f".{name[:40]}.{secrets.token_hex(4)}.tmp"
-    if old is not None:
-        mode = stat.S_IMODE(old.st_mode) | stat.S_IWUSR
-    # never readable by more people than the old file, not even while it is written
-    descriptor = folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        try:
-            _take_owner(descriptor, old)
-            _write_all(descriptor, data)
-            # after the owner and the data: a change of either clears setuid and setgid
-            _take_mode(descriptor, old)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except BaseException:
-        _discard(folder, new)
-        raise
-    return new
-
-
-def _discard(folder: Folder, name: str) -> None:
-    with suppress(OSError):
-        folder.remove(name)
-
-
 def _status(folder: Folder, name: str) -> os.stat_result | None:
     """Return the status of the file `name`, `None` when there is none.
 
@@ -137,16 +130,3 @@ def _status(folder: Folder, name: str) -> os.stat_result | None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "Not a regular file", path)
     return status
-
-
-def _take_owner(descriptor: int, old: os.stat_result | None) -> None:
-    """Give an open file the owner of `old`, where the system has owners and allows it."""
-    if old is not None and os.name == "posix":
-        with suppress(OSError):
-            os.fchown(descriptor, old.st_uid, old.st_gid)
-
-
-def _take_mode(descriptor: int, old: os.stat_result | None) -> None:
-    """Give an open file the mode of `old`; a file marked as read-only could not be removed on Windows."""
-    if old is not None and os.name == "posix":
-        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))

@@ -101,6 +101,14 @@ class Folder:
         """
         rename_new(self.asked(name), self.descriptor, other.asked(new), other.descriptor)
 
+    def link(self, name: str, new: str) -> None:
+        """Give the file `name` another name, `new`.
+
+        Raises:
+            FileExistsError: Something is there.
+        """
+        os.link(self.asked(name), self.asked(new), src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
     def remove(self, name: str) -> None:
         """Remove the file `name`."""
         os.unlink(self.asked(name), dir_fd=self.descriptor)

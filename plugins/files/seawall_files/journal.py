@@ -15,12 +15,14 @@ from seawall_files.errors import DamagedJournalError, JournalError
 from seawall_files.folder import Folder
 from seawall_files.header import Header
 from seawall_files.numbering import free_number, numbered
+from seawall_files.places import new_name
 from seawall_files.records import Kind, Reader, Record, packed, payload_of, preamble
 
 _PRIVATE: Final = 0o600
 """It holds the request and the answer, whoever may read the target."""
 _PIECE: Final = 2**20
 """Bytes of frames in one record, so that reading takes no more memory."""
+_APPENDING: Final = os.O_RDWR | os.O_APPEND
 _CLOSED: Final = -1
 
 
@@ -96,15 +98,15 @@ class Journal:
 
         Raises:
             FileExistsError: Something is there; it is as it was.
-            OSError: It cannot be made; there is none.
+            OSError: It cannot be made, or cannot be opened then.
             ValueError: The header is longer than a record may be.
         """
         data, checksum = preamble()
         record, checksum = packed(Record(Kind.HEADER, payload_of(header.object())), checksum)
         data += record
         with Folder.at(path.parent) as folder:
-            write_in(folder, path.name, data, mode=_PRIVATE)
-            return cls(folder.open(path.name, os.O_RDWR | os.O_APPEND), path, len(data), checksum)
+            write_in(folder, path.name, data, mode=_PRIVATE, temporary=new_name(path.name))
+        return cls(_opened(path, len(data)), path, len(data), checksum)
 
     @classmethod
     def reopen(cls, recovered: Recovered) -> Self:
@@ -113,13 +115,7 @@ class Journal:
         Raises:
             OSError: It cannot be opened or cut.
         """
-        with Folder.at(recovered.path.parent) as folder:
-            descriptor = folder.open(recovered.path.name, os.O_RDWR | os.O_APPEND)
-        try:
-            os.ftruncate(descriptor, recovered.end)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        descriptor = _opened(recovered.path, recovered.end)
         return cls(descriptor, recovered.path, recovered.end, recovered.checksum)
 
     def __enter__(self) -> Self:
@@ -185,7 +181,7 @@ class Journal:
             raise
 
 
-def discard(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove a journal for good.
 
     Raises:
@@ -223,10 +219,24 @@ def _reading(path: Path) -> Iterator[Reader]:
             if error.errno == errno.ELOOP:
                 raise JournalError(str(path), "is a link, no journal; move it away") from error
             raise
-    with io.FileIO(descriptor) as raw, io.BufferedReader(raw) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise JournalError(str(path), "is no file, so no journal; move it away")
-        yield Reader(file, str(path))
+        with io.FileIO(descriptor) as raw, io.BufferedReader(raw) as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise JournalError(str(path), "is no file, so no journal; move it away")
+            yield Reader(file, str(path))
+
+
+def _opened(path: Path, end: int) -> int:
+    """Return a descriptor that appends after `end`, where the file then ends."""
+    descriptor = _CLOSED
+    try:
+        with Folder.at(path.parent) as folder:
+            descriptor = folder.open(path.name, _APPENDING)
+        os.ftruncate(descriptor, end)
+    except BaseException:
+        if descriptor != _CLOSED:
+            os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _header(record: Record | None, path: Path, reader: Reader) -> Header:

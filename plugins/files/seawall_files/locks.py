@@ -4,6 +4,7 @@ The system gives a lock back when its holder dies, so a dead holder never blocks
 file, since Windows lets nobody read one that is locked. Both are removed with the lock.
 """
 
+import errno
 import json
 import os
 import socket
@@ -53,6 +54,9 @@ class TargetLock:
             TargetLockedError: It is locked by another call still, also one of this process.
             OSError: The folder cannot be written to, or its file system has no locks.
         """
+        if not target.parent.is_dir():
+            # `filelock` would make it
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
         lock = FileLock(
             lock_path(target), mode=_PRIVATE, thread_local=False, fallback_to_soft=False, poll_interval=0.05
         )

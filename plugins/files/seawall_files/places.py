@@ -9,6 +9,7 @@ JOURNAL: Final = ".seawall-journal"
 """What the name of a journal ends in."""
 _LOCK: Final = ".seawall-lock"
 _HOLDER: Final = ".seawall-holder"
+_NEW: Final = ".seawall-new"
 _LONGEST: Final = 200
 """Bytes of a target's name that are kept whole: file systems take 255, and more is put after it."""
 
@@ -31,6 +32,11 @@ def lock_path(target: Path) -> Path:
 def holder_path(target: Path) -> Path:
     """Return where it is told who has that lock."""
     return target.with_name(f".{_shortened(target.name)}{_HOLDER}")
+
+
+def new_name(name: str) -> str:
+    """Return the name of what the file `name` will be; for who has the lock of its target only."""
+    return f".{_shortened(name)}{_NEW}"
 
 
 def _shortened(name: str) -> str:

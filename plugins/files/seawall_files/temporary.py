@@ -1,0 +1,88 @@
+"""A file beside the one that it will be, with all that it will hold."""
+
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from seawall_files.folder import Folder
+
+NEW_MODE: Final = 0o666
+"""Before the umask, as of a file that `open` creates."""
+
+
+def written(
+    folder: Folder,
+    name: str,
+    pieces: Iterable[bytes],
+    old: os.stat_result | None,
+    *,
+    mode: int = NEW_MODE,
+    temporary: str | None = None,
+) -> str:
+    """Return the name of a temporary file that holds the pieces for good.
+
+    Args:
+        folder: Where it is made.
+        name: Of the file that it will be.
+        pieces: What it holds.
+        old: Whose mode and, where allowed, owner it gets.
+        mode: What it gets, less the umask, without `old`.
+        temporary: Its name, which nobody else uses: what a killed process left there is overwritten. By
+            default one that nobody has used before.
+
+    Raises:
+        OSError: It could not be written; there is none.
+    """
+    if temporary is None:
+        new = f".{name[:40]}.{secrets.token_hex(4)}.tmp"
+    else:
+        new = temporary
+        with suppress(FileNotFoundError):
+            folder.remove(new)
+    if old is not None:
+        mode = stat.S_IMODE(old.st_mode) | stat.S_IWUSR
+    # never readable by more people than the old file, not even while it is written
+    descriptor = folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        try:
+            _take_owner(descriptor, old)
+            for piece in pieces:
+                _write_all(descriptor, piece)
+            # after the owner and the data: a change of either clears setuid and setgid
+            _take_mode(descriptor, old)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        discard(folder, new)
+        raise
+    return new
+
+
+def discard(folder: Folder, name: str) -> None:
+    """Remove a file that is of no use any more; where that fails, it stays."""
+    with suppress(OSError):
+        folder.remove(name)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however little the system takes at a time."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _take_owner(descriptor: int, old: os.stat_result | None) -> None:
+    """Give an open file the owner of `old`, where the system has owners and allows it."""
+    if old is not None and os.name == "posix":
+        with suppress(OSError):
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+
+
+def _take_mode(descriptor: int, old: os.stat_result | None) -> None:
+    """Give an open file the mode of `old`; a file marked as read-only could not be removed on Windows."""
+    if old is not None and os.name == "posix":
+        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
