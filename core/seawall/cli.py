@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from seawall.commands.config import config
+from seawall.commands.doctor import doctor
 from seawall.commands.plugins import list_plugins
 from seawall.errors import ConfigError, SeawallError
 from seawall.hooks import CallHooks
@@ -48,7 +50,8 @@ def cli(*, verbose: bool) -> None:
         logging.getLogger("seawall").setLevel(logging.INFO)
 
 
-cli.add_command(list_plugins)
+for command in (list_plugins, config, doctor):
+    cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,7 +9,8 @@ import pluggy
 from pydantic import BaseModel
 
 from seawall import hookspecs
-from seawall.settings import NoSettings, hint
+from seawall.settings import NoSettings
+from seawall.wording import hint
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format

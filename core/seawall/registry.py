@@ -1,7 +1,7 @@
 """Entry points and settings in, hooks out: which plugins there are, which of them run, their instances."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from seawall.errors import ConfigError
 from seawall.fitness import class_complaint, complaint, import_complaint, model_of, new_manager
 from seawall.hooks import Hooks
-from seawall.settings import Configuration, hint
+from seawall.settings import Configuration
 from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
+from seawall.wording import hint
 
 GROUP: Final = "seawall"
 STANDARD: Final = ("streaming", "backoff", "tokens", "progress", "files")
@@ -77,9 +78,9 @@ def installed() -> dict[str, Installed]:
         there = Installed(point.name, name or "unknown", version or "unknown", point)
         other = found.setdefault(point.name, there)
         if other.distribution != there.distribution:
+            one, two = sorted((other.distribution, there.distribution))
             raise ConfigError(
-                f"distributions {other.distribution!r} and {there.distribution!r} both have a plugin "
-                f"{point.name!r}; uninstall one"
+                f"distributions {one!r} and {two!r} both have a plugin {point.name!r}; uninstall one"
             )
     order = {name: place for place, name in enumerate(FIRST_PARTY)}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
@@ -175,16 +176,24 @@ def _given(plugins: Sequence[str | object], there: Mapping[str, Installed]) -> l
 
 
 def _check_entries(entries: Sequence[str | object], there: Mapping[str, Installed], place: str) -> None:
+    for _, said in entry_complaints(entries, there):
+        raise ConfigError(f"{place}: plugins: {said}")
+
+
+def entry_complaints(
+    entries: Sequence[str | object], there: Mapping[str, Installed]
+) -> Iterator[tuple[int, str]]:
+    """Yield the number of each entry of `plugins` that is wrong, from 0, and what is wrong with it."""
     seen = set()
-    for entry in entries:
+    for number, entry in enumerate(entries):
         name = name_of(entry)
         if isinstance(entry, type):
-            raise ConfigError(f"{place}: plugins: {entry.__name__} is a class; give its name or an instance")
-        if isinstance(entry, str) and name not in there:
+            yield number, f"{entry.__name__} is a class; give its name or an instance"
+        elif isinstance(entry, str) and name not in there:
             how = f"; install it: pip install seawall-{name}" if name in STANDARD else hint(name, there)
-            raise ConfigError(f"{place}: plugins: no plugin {name!r} is installed{how}")
-        if name in seen:
-            raise ConfigError(f"{place}: plugins: {name!r} is there twice")
+            yield number, f"no plugin {name!r} is installed{how}"
+        elif name in seen:
+            yield number, f"{name!r} is there twice"
         seen.add(name)
 
 

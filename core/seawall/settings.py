@@ -11,18 +11,14 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from seawall.errors import ConfigError
+from seawall.wording import by_weight, complaint, hint, place_of, shown, unknown
 
 _PREFIX: Final = "SEAWALL_"
-_EXPECTED: Final = {"model_type": "a table", "dict_type": "a table", "list_type": "a list"}
-"""What pydantic's words for a wrong type are in the words of a configuration file."""
-_AS_JSON: Final = {"a table": '{"key": 1}', "a list": '["a", "b"]'}
-_LONGEST_VALUE: Final = 80
-"""Characters of a value in an error."""
 
 
 class NoSettings(BaseModel):
@@ -44,7 +40,8 @@ class CoreSettings(BaseModel):
     """The folder for what is kept on this machine; `None`: where the system keeps state of a user."""
 
 
-_TOP: Final[Mapping[str, Any]] = {name: field.annotation for name, field in CoreSettings.model_fields.items()}
+TOP: Final[Mapping[str, Any]] = {name: field.annotation for name, field in CoreSettings.model_fields.items()}
+"""The types of the settings that belong to no plugin, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +52,9 @@ class Source:
     """As an error names it."""
     tables: Mapping[str, Any]
     is_variable: bool = False
+    file: Path | None = None
+    beneath: tuple[str, ...] = ()
+    """The table of the file that it is."""
 
     def sets(self, path: Sequence[str]) -> bool:
         """Whether it says something about what is at `path`."""
@@ -66,7 +66,8 @@ class Source:
         return True
 
 
-_NOWHERE: Final = Source("configuration", {})
+NOWHERE: Final = Source("configuration", {})
+"""Who says what nobody says."""
 
 
 class Configuration:
@@ -81,9 +82,10 @@ class Configuration:
     """
 
     def __init__(self, models: Mapping[str, type[BaseModel]], arguments: Mapping[str, Any] | None) -> None:
-        self._sources = [*_files(), *_variables(models), _arguments({} if arguments is None else arguments)]
+        self.sources = [*_files(), *_variables(models), _arguments({} if arguments is None else arguments)]
+        """Who says something, in the order in which later ones win."""
         self.tables: dict[str, Any] = {}
-        for source in self._sources:
+        for source in self.sources:
             self.tables = _deep_update(self.tables, source.tables)
 
     def core(self) -> CoreSettings:
@@ -92,7 +94,7 @@ class Configuration:
         Raises:
             ConfigError: Names the place, the key and the value.
         """
-        said = {name: value for name in _TOP if (value := self.tables.get(name)) is not None}
+        said = {name: value for name in TOP if (value := self.tables.get(name)) is not None}
         core = self._validated(CoreSettings, said, ())
         assert isinstance(core, CoreSettings)  # noqa: S101 - for the type checker
         return core
@@ -107,7 +109,7 @@ class Configuration:
 
     def check_names(self, valid: Iterable[str]) -> None:
         """Raise the `ConfigError` for a top-level key or a variable that is none of `valid`."""
-        valid = {*_TOP, *valid}
+        valid = {*TOP, *valid}
         for key in self.tables:
             if key not in valid:
                 raise self._unknown((key,), valid)
@@ -116,56 +118,44 @@ class Configuration:
 
     def place(self, path: Sequence[str]) -> str:
         """Return where the setting at `path`, or the table it is missing from, was said last."""
-        return self._source(path).name
+        return self.source(path).name
 
-    def _source(self, path: Sequence[str]) -> Source:
+    def source(self, path: Sequence[str]) -> Source:
+        """Return who said last what is at `path`, or the table it is missing from."""
         for depth in range(len(path), 0, -1):
-            for source in reversed(self._sources):
+            for source in reversed(self.sources):
                 if source.sets(path[:depth]):
                     return source
-        return _NOWHERE
+        return NOWHERE
 
     def _validated(self, model: type[BaseModel], table: object, path: tuple[str, ...]) -> BaseModel:
         try:
             return model.model_validate(table)
         except ValidationError as error:
-            # a name that is wrong is why another is missing
-            first = min(error.errors(include_url=False), key=lambda said: said["type"] != "extra_forbidden")
-        where = (*path, *map(str, first["loc"]))
-        source, key = self._source(where), ".".join(where)
-        if first["type"] == "extra_forbidden":
-            raise self._unknown(where, _fields(model, first["loc"][:-1]))
-        if first["type"] == "missing":
-            raise ConfigError(f"{source.name}: {key} is missing; it has no default")
-        said = first["msg"][0].lower() + first["msg"][1:]
-        if expected := _EXPECTED.get(first["type"]):
-            said = f"{expected} is expected" + f", as JSON: {_AS_JSON[expected]}" * source.is_variable
-        raise ConfigError(f"{source.name}: {key} = {_shown(first['input'])}: {said}")
+            first = by_weight(error.errors(include_url=False))[0]
+        source = self.source(place_of(first, path))
+        said = complaint(first, model, path, as_json=source.is_variable)
+        raise ConfigError(f"{source.name}: {said}")
 
     def _unknown(self, where: tuple[str, ...], valid: Iterable[str]) -> ConfigError:
-        name = ".".join(where)
-        return ConfigError(f"{self.place(where)}: unknown setting {name!r}{hint(where[-1], valid)}")
+        return ConfigError(f"{self.place(where)}: {unknown(where, valid)}")
 
 
-def hint(name: str, valid: Iterable[str]) -> str:
-    """Return the end of an error: the nearest valid name, or all of them."""
-    names = sorted(set(valid))
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; valid here: {', '.join(names)}" if names else "; nothing can be set here"
+def files_here() -> list[Path]:
+    """Return the files that may have settings for this working directory."""
+    return [path for name in ("seawall.toml", "pyproject.toml") if (path := _nearest(name))]
 
 
 def _files() -> list[Source]:
     found = []
     if path := _nearest("seawall.toml"):
-        found.append(Source(str(path), _toml(path)))
+        found.append(Source(str(path), _toml(path), file=path))
     if path := _nearest("pyproject.toml"):
         tool = _as_table(str(path), "tool", _toml(path).get("tool", {}))
         if "seawall" in tool:
-            found.append(
-                Source(f"{path} [tool.seawall]", _as_table(str(path), "tool.seawall", tool["seawall"]))
-            )
+            tables = _as_table(str(path), "tool.seawall", tool["seawall"])
+            name = f"{path} [tool.seawall]"
+            found.append(Source(name, tables, file=path, beneath=("tool", "seawall")))
     return found
 
 
@@ -191,7 +181,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _as_table(place: str, key: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{place}: {key} = {_shown(value)}: a table is expected")
+        raise ConfigError(f"{place}: {key} = {shown(value)}: a table is expected")
     return value
 
 
@@ -199,7 +189,7 @@ def _arguments(arguments: object) -> Source:
     place = "settings given to protect()"
     for key in (tables := _as_table(place, "settings", arguments)):
         if not isinstance(key, str):
-            raise ConfigError(f"{place}: key {_shown(key)}: keys should be strings")
+            raise ConfigError(f"{place}: key {shown(key)}: keys should be strings")
     return Source(place, tables)
 
 
@@ -218,7 +208,7 @@ def _variables(models: Mapping[str, type[BaseModel]]) -> list[Source]:
     # aliases, since a plugin may be called like an attribute of the model
     fields: dict[str, Any] = {
         f"table_{number}": (kind | None, Field(None, validation_alias=_PREFIX + name))
-        for number, (name, kind) in enumerate({**_TOP, **models}.items())
+        for number, (name, kind) in enumerate({**TOP, **models}.items())
     }
     base = type("Base", (BaseSettings,), {"model_config": SettingsConfigDict(env_nested_delimiter="__")})
     reader = EnvSettingsSource(create_model("Root", __base__=base, **fields))
@@ -228,9 +218,9 @@ def _variables(models: Mapping[str, type[BaseModel]]) -> list[Source]:
         try:
             tables = {alias.removeprefix(_PREFIX): value for alias, value in reader().items()}
         except (ValueError, RecursionError) as error:
-            shown = _shown(os.environ[variable])
+            value = shown(os.environ[variable])
             raise ConfigError(
-                f"variable {variable} = {shown}: a list or a table is expected, as JSON"
+                f"variable {variable} = {value}: a list or a table is expected, as JSON"
             ) from error
         sources.append(Source(f"variable {variable}", tables, is_variable=True))
     return sources
@@ -257,28 +247,3 @@ def _deep_update(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, 
             _deep_update(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
         )
     return result
-
-
-def _fields(model: type[BaseModel], loc: Iterable[str | int]) -> list[str]:
-    """Return the names of the settings of the table at `loc` inside a table."""
-    for part in loc:
-        # what is no field is an index or the name of a table among tables
-        if field := model.model_fields.get(str(part)):
-            model = _model_in(field.annotation) or NoSettings
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the model an annotation speaks of, as in `list[Budget] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except ValueError:
-        # a hexadecimal number is read at any length, and written up to `sys.get_int_max_str_digits()`
-        return "a number too long to be shown"
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

@@ -12,7 +12,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from seawall import ConfigError
-from seawall.settings import Configuration, hint
+from seawall.settings import Configuration
+from seawall.wording import hint
 from seawall_backoff import BackoffSettings
 
 

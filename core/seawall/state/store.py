@@ -71,7 +71,7 @@ def open_store(url: str = "sqlite", state_dir: Path | None = None) -> Store:
         return _sqlite(state_dir)
     if url.partition("://")[0] in _REDIS and "://" in url:
         return _redis(url)
-    raise ConfigError(f'state = {_shown(url)}: "memory", "sqlite" or "redis://host:port/number" is expected')
+    raise ConfigError(f'state = {shown(url)}: "memory", "sqlite" or "redis://host:port/number" is expected')
 
 
 @functools.cache
@@ -134,16 +134,16 @@ def _redis(url: str) -> Store:
         from seawall.state.redis import RedisStore  # noqa: PLC0415 - only who uses it loads it
     except ImportError as error:
         raise ConfigError(
-            f"state = {_shown(url)}: the Redis client is missing; install seawall-core[redis]"
+            f"state = {shown(url)}: the Redis client is missing; install seawall-core[redis]"
         ) from error
     try:
         return RedisStore(url)
     except ValueError as error:
-        raise ConfigError(f"state = {_shown(url)}: not an address of a Redis server") from error
+        raise ConfigError(f"state = {shown(url)}: not an address of a Redis server") from error
 
 
-def _shown(url: str) -> str:
-    """Return the address without what may be a password."""
+def shown(url: str) -> str:
+    """Return the address of a store without what may be a password, quoted."""
     scheme, _, rest = url.partition(":")
     credentials, _, place = rest.rpartition("@")
     place = place.partition("?")[0]

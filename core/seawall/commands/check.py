@@ -1,0 +1,122 @@
+"""What is wrong in a file of settings, and where: all of it, not only what stops a start first."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from seawall.commands.places import Place, nearest, places
+from seawall.errors import ConfigError
+from seawall.fitness import model_of
+from seawall.registry import STANDARD, Installed, entry_complaints, installed, manager_of
+from seawall.settings import TOP, CoreSettings
+from seawall.state import open_store
+from seawall.wording import by_weight, complaint, place_of, shown, unknown
+
+_Complaint = tuple[tuple[str, ...], str]
+"""The path of a setting, and what is wrong with it."""
+_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+class Problem(NamedTuple):
+    """Something that is wrong, and where."""
+
+    place: Place
+    said: str
+
+
+def problems(file: Path) -> list[Problem]:
+    """Return what is wrong in a file of settings, in the order of its lines.
+
+    Args:
+        file: As `seawall.toml`; of a `pyproject.toml` the table `[tool.seawall]` is looked at.
+
+    Raises:
+        ConfigError: The file cannot be read, or two distributions have a plugin of one name.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    try:
+        text = content.decode("utf-8-sig")
+        tables: Any = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        return [_unreadable(error, content)]
+    path: tuple[str, ...] = ()
+    for key in ("tool", "seawall") if file.name == "pyproject.toml" else ():
+        if isinstance(tables, Mapping):
+            path, tables = (*path, key), tables.get(key)
+    if tables is None:
+        return []  # it says nothing about Seawall
+    found = places(text)
+    if not isinstance(tables, Mapping):
+        return [Problem(nearest(found, path), f"{'.'.join(path)} = {shown(tables)}: a table is expected")]
+    said = [Problem(nearest(found, (*path, *where)), what) for where, what in _complaints(tables)]
+    return sorted(said, key=lambda problem: problem.place)
+
+
+def _unreadable(error: Exception, content: bytes) -> Problem:
+    """Return the problem of a file that is no TOML."""
+    said, place = str(error), Place(1, 1)
+    if isinstance(error, UnicodeDecodeError):
+        lines = content[: error.start].decode("utf-8-sig").split("\n")
+        place = Place(len(lines), len(lines[-1]) + 1)
+    elif told := _PLACE.search(said):
+        said, place = said[: told.start()], Place(int(told[1]), int(told[2]))
+    elif said != (said := said.removesuffix(" (at end of document)")):
+        lines = content.decode("utf-8-sig").split("\n")
+        place = Place(len(lines), len(lines[-1]) + 1)
+    return Problem(place, f"cannot be read as TOML: {said}")
+
+
+def _complaints(tables: Mapping[str, Any]) -> Iterator[_Complaint]:
+    there = installed()
+    core = {name: tables[name] for name in TOP if name in tables}
+    wrong = list(_of_model(CoreSettings, core, ()))
+    yield from wrong or _of_store(CoreSettings.model_validate(core))
+    names = core.get("plugins") if not wrong else []
+    entries = [name for name in STANDARD if name in there] if names is None else names
+    for number, said in entry_complaints(entries, there):
+        yield ("plugins", str(number)), f"plugins: {said}"
+    valid = {*TOP, *there}
+    for key in tables:
+        if key not in valid:
+            yield (key,), unknown((key,), valid)
+    for name, plugin in there.items():
+        if name in entries or name in tables:
+            at = ("plugins", str(entries.index(name))) if name in entries and "plugins" in core else (name,)
+            yield from _of_plugin(plugin, tables.get(name, {}), at, runs=name in entries)
+
+
+def _of_model(model: type[BaseModel], table: object, path: tuple[str, ...]) -> Iterator[_Complaint]:
+    try:
+        model.model_validate(table)
+    except ValidationError as error:
+        for one in by_weight(error.errors(include_url=False)):
+            yield place_of(one, path), complaint(one, model, path)
+
+
+def _of_store(core: CoreSettings) -> Iterator[_Complaint]:
+    if core.state == "sqlite":
+        return  # it would be made
+    try:
+        open_store(core.state).close()
+    except ConfigError as error:
+        yield ("state",), str(error)
+
+
+def _of_plugin(plugin: Installed, table: object, at: tuple[str, ...], *, runs: bool) -> Iterator[_Complaint]:
+    """Yield what is wrong with a plugin, named at `at`, and with its table."""
+    try:
+        plugin_class = plugin.load()
+        model = model_of(plugin_class)
+        wrong = list(_of_model(model, table, (plugin.name,)))
+        yield from wrong
+        if runs and not wrong:
+            manager_of({plugin.name: plugin.make(plugin_class, model.model_validate(table))})
+    except ConfigError as error:
+        yield at, str(error)
