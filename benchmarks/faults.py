@@ -29,6 +29,7 @@ from pathlib import Path
 import anthropic
 import httpx2
 from faults_contenders import CONTENDERS, Task, retrying_transport
+from own_state import own_state
 
 from seawall_testkit import Fault, Simulator
 
@@ -279,4 +280,5 @@ def misses(figures: list[Figures]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    with own_state():
+        main()

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import anthropic
+from own_state import own_state
 
 import seawall
 from seawall_testkit import Fault, Simulator
@@ -103,4 +104,5 @@ def _is_exact(simulator: Simulator) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    with own_state():
+        main()

@@ -33,6 +33,7 @@ from typing import Any
 
 import anthropic
 import httpx2
+from own_state import own_state
 
 import seawall
 from seawall_testkit import Fault, Simulator
@@ -242,4 +243,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with own_state():
+        main()

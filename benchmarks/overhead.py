@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import anthropic
 import httpx2
+from own_state import own_state
 
 import seawall
 
@@ -120,4 +121,5 @@ def _measured(cases: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
 
 
 if __name__ == "__main__":
-    main()
+    with own_state():
+        main()

@@ -30,6 +30,7 @@ from statistics import linear_regression, median
 from typing import Any
 
 import anthropic
+from own_state import own_state
 
 import seawall
 from seawall_testkit import Fault, Simulator
@@ -447,4 +448,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with own_state():
+        main()
