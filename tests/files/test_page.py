@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from files.test_content import png
-from seawall_testkit import Simulator
+from seawall_testkit import Fault, Simulator
+from seawall_testkit.blocks import text
 
 if TYPE_CHECKING:
     import pytest
 
 ROOT = Path(__file__).parents[2]
+REPORT = " ".join(f"On day {day} the ship sailed {day * day % 97} miles, says her log." for day in range(60))
 
 
 def blocks(page: str) -> str:
@@ -42,6 +44,26 @@ def test_the_page_runs(
     assert "error: '../../etc/passwd' has a name '..' that leads out of its folder" in said
     assert (tmp_path / "project" / "notes" / "report.md").read_text() == "# A BETTER PLAN\n"
     assert names["message"].content[0].text
+
+
+def test_the_page_about_saving_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+
+    def answer(body: dict[str, Any]) -> list[dict[str, Any]]:
+        return [text("Short." if "another" in str(body["messages"]) else REPORT)]
+
+    monkeypatch.setenv("SEAWALL_BACKOFF__MAX_ATTEMPTS", "1")
+    with Simulator(answer=answer, faults=[Fault("reset", byte=12_000)]) as simulator:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
+        exec(blocks("docs/how-to/save-answers.md"), names)
+        names["client"].close()
+        ways = [request.way for request in simulator.requests]
+    assert (tmp_path / "report.md").read_text() == REPORT
+    # the first call failed on the way, the second one went on, the third is another answer
+    assert ways == ["plain", "user_turn", "plain"]
+    assert names["answer"].content[0].text == "Short."
 
 
 def test_the_readme_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

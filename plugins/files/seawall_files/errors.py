@@ -1,6 +1,6 @@
 """The errors of this plugin; what the system says stays an `OSError`."""
 
-from seawall import SeawallError
+from seawall import PluginError, SeawallError
 
 _LONGEST_PATH = 200
 """Characters of a path in an error."""
@@ -48,6 +48,41 @@ class TargetLockedError(SeawallError):
         self.path = path
         self.holder = holder
         self.timeout = timeout
+
+
+class JournalConflictError(JournalError):
+    """The journal of a file is that of another request; it is as it was, and nothing was sent."""
+
+    def __init__(self, path: str, target: str) -> None:
+        super().__init__(
+            path,
+            f"holds what came of the answer to another request for {shown(target)}, and is kept; nothing was "
+            "sent. Make that request again, or `seawall journals resume` it; `seawall journals discard` "
+            "removes it",
+        )
+        self.target = target
+
+
+class SavingError(SeawallError):
+    """An answer cannot be saved as it was asked for; the file is as it was."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{shown(path)} {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class NotSavedError(PluginError):
+    """The answer is whole, but its file could not be written, and is as it was."""
+
+    def __init__(self, path: str, kept: str, error: OSError, text: str) -> None:
+        why = error.strerror or error
+        SeawallError.__init__(self, f"{shown(path)} could not be written: {why}; it is as it was. {kept}")
+        self.plugin = "files"
+        self.hook = "post_response"
+        self.path = path
+        self.text = text
+        """The answer."""
 
 
 def shown(path: str) -> str:
