@@ -13,6 +13,7 @@ from seawall import hookimpl
 if TYPE_CHECKING:
     import click
 
+    from seawall_testkit.conformance import assert_conforms
     from seawall_testkit.continuation import Misbehaviour
     from seawall_testkit.faults import Fault
     from seawall_testkit.journal import Billed, Received
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from seawall_testkit.options import Switches
     from seawall_testkit.simulator import Simulator
 
-__all__ = ["Billed", "Fault", "Limits", "Misbehaviour", "Received", "Simulator", "Switches", "Testkit"]
+__all__ = [
+    "Billed",
+    "Fault",
+    "Limits",
+    "Misbehaviour",
+    "Received",
+    "Simulator",
+    "Switches",
+    "Testkit",
+    "assert_conforms",
+]
 
 _HOMES = {
     "Billed": "journal",
@@ -30,6 +41,7 @@ _HOMES = {
     "Received": "journal",
     "Simulator": "simulator",
     "Switches": "options",
+    "assert_conforms": "conformance",
 }
 
 

@@ -1,0 +1,109 @@
+"""A plugin between the core and itself: all it answers is kept, all it raises is noted."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from seawall import Amend, Answer, Call, Cut, GiveUp, Offload, Reject, Retry, Stop, Wait
+from seawall_testkit.conformance.watch import watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MARK = "seawall_impl"
+"""Where `seawall.hookimpl` leaves its options on a function."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a hook answered."""
+
+    hook: str
+    attempt: int
+    """0 for a hook that gets no call."""
+    decision: Any = field(compare=False)
+    """That of its work, where it was an `Offload`."""
+    told: object
+    """The same without what may differ from one time to the next: moments, draws, identities."""
+    exact: object = field(compare=False)
+    """The same without what differs although nothing else was decided."""
+
+
+class Witness:
+    """Stands for a plugin in the list that `protect` takes."""
+
+    required = True
+
+    def __init__(self, plugin: object) -> None:
+        self.plugin = plugin
+        self.name = str(getattr(plugin, "name", type(plugin).__name__))
+        self.seawall_api = getattr(plugin, "seawall_api", 1)
+        self.said: list[Said] = []
+        self.faults: list[str] = []
+        """What it raised, or did where it may not."""
+        self.is_watched = False
+        """Whether what blocks in a hook is a fault."""
+        for attribute in dir(plugin):
+            method = getattr(plugin, attribute, None)
+            options = getattr(method, _MARK, None) if inspect.isroutine(method) else None
+            if options is not None:
+                setattr(self, attribute, self._witnessed(method, options["specname"] or attribute))
+
+    def answers(self, hook: str, kinds: type | tuple[type, ...] = object) -> list[Said]:
+        """Return what it answered to a hook that is of a kind."""
+        return [said for said in self.said if said.hook == hook and isinstance(said.decision, kinds)]
+
+    def _witnessed(self, method: Any, hook: str) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def call_method(*args: Any, **kwargs: Any) -> Any:
+            call = next((arg for arg in args if isinstance(arg, Call)), None)
+            attempt = call.attempt if call is not None else 0
+            notice = self._notice(hook) if self.is_watched else None
+            with watched(notice):
+                decision = self._asked(hook, functools.partial(method, *args, **kwargs))
+            if not isinstance(decision, Offload):
+                return self._kept(hook, attempt, decision)
+            return Offload(functools.partial(self._work, hook, attempt, decision.work))
+
+        return call_method
+
+    def _work(self, hook: str, attempt: int, work: Callable[[], Any]) -> Any:
+        return self._kept(hook, attempt, self._asked(hook, work))
+
+    def _kept(self, hook: str, attempt: int, decision: Any) -> Any:
+        exact = _told(decision) if isinstance(decision, Reject | Wait) else decision
+        self.said.append(Said(hook, attempt, decision, _told(decision), exact))
+        return decision
+
+    def _asked(self, hook: str, function: Callable[[], Any]) -> Any:
+        try:
+            return function()
+        except Exception as error:
+            self.faults.append(f"{hook} raises {type(error).__name__}: {error}")
+            raise
+
+    def _notice(self, hook: str) -> Callable[[str], None]:
+        return lambda what: self.faults.append(f"{hook} {what}")
+
+
+def _told(decision: object) -> object:
+    match decision:
+        case Reject(error):
+            told: object = (type(error), _without_numbers(str(error)))
+        case Wait(_, reason) | Retry(_, reason) | Stop(reason) | Cut(reason) | GiveUp(reason):
+            told = _without_numbers(reason)
+        case Amend(params, stream, timeout, headers, resume):
+            told = (sorted(params), stream, timeout, sorted(headers), resume)
+        case Answer():
+            told = ()
+        case _:
+            return decision
+    return type(decision), told
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+(\.\d+)?", "#", text)

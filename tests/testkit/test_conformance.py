@@ -1,0 +1,93 @@
+"""What the conformance suite finds in plugins that break a promise, and that those shipped keep them all."""
+
+import random
+import re
+
+import pytest
+
+from seawall import hookimpl
+from seawall.registry import installed
+from seawall_backoff import Backoff
+from seawall_testkit import assert_conforms
+from seawall_testkit.conformance import checks
+from seawall_testkit.conformance.stage import Stage
+from testkit import bad_plugins as bad
+
+FOUND = [
+    (
+        checks.settles,
+        bad.SettlesOnlySuccess,
+        "a call that failed with HTTP 400 stays reserved: the next",
+    ),
+    (
+        checks.settles,
+        bad.SettlesOnlySuccess,
+        "was left by its caller in its stream stays reserved",
+    ),
+    (checks.settles, bad.SettlesInChunks, "a call that completed without a stream stays reserved"),
+    (checks.settles, bad.LeavesALease, "a call that completed stays reserved: a lease is left in 'slots'"),
+    (checks.settles, bad.KeepsCalls, "a call that was answered by another plugin is kept in memory"),
+    (checks.is_idempotent, bad.ReservesAtEachAsk, "a call that was asked twice stays reserved"),
+    (checks.is_idempotent, bad.AnswersAnew, "asked twice within an attempt, it says Amend("),
+    (checks.tolerates_unknown_events, bad.KnowsAllEvents, "on_chunk raises TypeError: "),
+    (checks.tolerates_unknown_events, bad.StopsAtTheUnknown, "on_chunk answers Stop("),
+    (checks.never_blocks, bad.ReadsAFile, "a hook blocks: pre_request opens a file"),
+    (checks.never_blocks, bad.ReachesTheStore, "a hook blocks: on_error reaches call.store, which"),
+    (checks.is_alike_in_both_drivers, bad.RemembersByThread, "to a sync client and nothing to an async one"),
+    (
+        checks.is_safe_in_threads,
+        bad.RacesForSlots,
+        "16 threads at once: pre_request raises RuntimeError: dict",
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "plugin", "expected"), FOUND)
+def test_a_broken_promise_is_found_by_its_check(check, plugin, expected):
+    with Stage(plugin) as stage:
+        said = list(check(stage))
+    assert any(expected in what for what in said), said
+
+
+def test_the_same_plugin_without_the_mistake_conforms():
+    assert_conforms(bad.Slots)
+
+
+def test_one_error_names_all_that_is_broken_and_says_what_to_do():
+    class Both(bad.ReadsAFile):
+        name = "both"
+
+        @hookimpl
+        def on_chunk(self, chunk):
+            return chunk.event["index"]
+
+    with pytest.raises(AssertionError) as caught:
+        assert_conforms(Both)
+    message = str(caught.value)
+    assert message.startswith("Both does not conform:\n- ")
+    assert "pre_request opens a file; answer Offload(work)" in message
+    assert re.search(r"in a call that completed, on_chunk raises KeyError: 'index'", message)
+
+
+@pytest.mark.parametrize("name", ["streaming", "progress", "files"])
+def test_a_plugin_that_is_shipped_conforms(name):
+    assert_conforms(installed()[name].load())
+
+
+def test_backoff_conforms():
+    assert_conforms(lambda: Backoff(rng=random.Random(1)))
+
+
+def test_tokens_conforms_with_a_budget_and_a_limit_of_concurrent_calls():
+    settings = {"max_concurrent": 8, "budgets": [{"dollars": 50, "per": "day"}]}
+    assert_conforms(installed()["tokens"].load(), settings=settings)
+
+
+def test_settings_for_a_plugin_without_any_are_refused():
+    with pytest.raises(TypeError, match="has no `Settings`; leave them out"):
+        assert_conforms(bad.Slots, settings={"free": 1})
+
+
+def test_settings_are_validated_as_a_start_does():
+    with pytest.raises(ValueError, match="base"):
+        assert_conforms(Backoff, settings={"base": 0})
