@@ -63,7 +63,8 @@ class Testkit:
 
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:
-        from seawall_testkit.cli import demo, simulate  # noqa: PLC0415 - only the command line needs click
+        from seawall_testkit.cli import demo, new_plugin, simulate  # noqa: PLC0415 - only the command line needs click
 
         cli.add_command(simulate)
         cli.add_command(demo)
+        cli.add_command(new_plugin)

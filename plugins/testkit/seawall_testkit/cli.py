@@ -1,4 +1,4 @@
-"""The commands `seawall simulate` and `seawall demo`."""
+"""The commands `seawall simulate`, `seawall demo` and `seawall new-plugin`."""
 
 from __future__ import annotations
 
@@ -110,3 +110,26 @@ def demo(ctx: click.Context, output: Path | None) -> None:
     from seawall_testkit.demo import show
 
     ctx.exit(0 if show(output) else 1)
+
+
+@click.command("new-plugin")
+@click.argument("name")
+def new_plugin(name: str) -> None:
+    """Make a folder NAME with a plugin that passes its own tests: change it from there.
+
+    NAME is what people will write into `plugins`, such as my_guard. Nothing is ever overwritten.
+    """
+    from seawall.registry import installed
+    from seawall.settings import TOP
+    from seawall_testkit.scaffold import complaint, scaffold
+
+    if said := complaint(name, {*installed(), *TOP}):
+        raise click.UsageError(said)
+    try:
+        written = scaffold(name, Path())
+    except FileExistsError:
+        raise click.ClickException(f"{name!r} is there already; nothing was written") from None
+    for path in written:
+        click.echo(path)
+    click.echo(f"\nNow: cd {name} && pytest, then pip install -e . and name it in seawall.toml:")
+    click.echo(f'plugins = ["streaming", "backoff", "tokens", "progress", "files", "{name}"]')

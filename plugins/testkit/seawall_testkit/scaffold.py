@@ -1,0 +1,62 @@
+"""A new plugin: a folder that passes its own tests."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from importlib.resources import files
+from string import Template
+from typing import TYPE_CHECKING, Final
+
+import seawall
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_VERSIONS: Final = ">=0.1.0,<0.2"
+"""Of the core and the testkit, that a new plugin works with."""
+
+
+def complaint(name: str, taken: Collection[str]) -> str | None:
+    """Return why a plugin cannot have this name."""
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        return f"{name!r}: lower-case words of letters and digits, joined by _, are expected: my_guard"
+    if name in taken:
+        return f"{name!r} is taken; see `seawall plugins`"
+    return None
+
+
+def scaffold(name: str, parent: Path) -> list[Path]:
+    """Make the folder of a new plugin in `parent`, named like it; return its files.
+
+    Raises:
+        FileExistsError: There is something of that name; nothing was written.
+        OSError: It cannot be written.
+    """
+    module = f"seawall_{name}"
+    folder = parent / name
+    folder.mkdir()
+    values = {
+        "name": name,
+        "module": module,
+        "distribution": module.replace("_", "-"),
+        "class_name": "".join(word.capitalize() for word in name.split("_")),
+        "api": str(seawall.API_VERSION),
+        "versions": _VERSIONS,
+    }
+    written = []
+    for template, place in {
+        "pyproject.toml": folder / "pyproject.toml",
+        "README.md": folder / "README.md",
+        "plugin.py": folder / module / "__init__.py",
+        "test_plugin.py": folder / "tests" / f"test_{name}.py",
+    }.items():
+        text = (files("seawall_testkit") / "template" / f"{template}.txt").read_text(encoding="utf-8")
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(Template(text).substitute(values), encoding="utf-8")
+        written.append(place)
+    typed = folder / module / "py.typed"
+    typed.touch()
+    return [*written, typed]
