@@ -1,16 +1,19 @@
 """What a hook sees: the call, a chunk of its stream, how it ended."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from seawall.decisions import Way
 from seawall.frames import Event
 from seawall.models import model_class
 from seawall.state import MemoryStore, Store
+
+if TYPE_CHECKING:
+    from seawall.panels import Panel
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
@@ -114,6 +117,9 @@ class Call:
     state: dict[object, Any] = field(default_factory=dict)
     remaining: Callable[[], float] = field(default=lambda: math.inf, repr=False)
     """Seconds left of the caller's deadline; infinite without one."""
+    describe: Callable[[float], Sequence["Panel"]] = field(default=lambda _: (), repr=False)
+    """What plugins tell of the state that calls share, at a moment in seconds since 1970. May block; keeps no
+    call alive."""
     estimate: Callable[[str], int] = field(default=lambda text: len(text) // 4, repr=False)
     """Tokens of a text for this call's model, by the `estimate_tokens` hook."""
 

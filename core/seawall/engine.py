@@ -18,6 +18,7 @@ from seawall.body import take_body
 from seawall.call import Attempt, Call, Outcome
 from seawall.course import Course
 from seawall.decisions import Amend, Answer, GiveUp, Redirect, Replay, Retry, Wait, Way
+from seawall.description import describe
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -56,6 +57,7 @@ class Engine:
         self._told: tuple[int, str] | None = None
         """The attempt and the reason of the last wait that was told."""
         call.estimate = partial(self._hooks.estimate, model=call.model)
+        call.describe = partial(describe, hooks, call.store, call.state_dir)
 
     @property
     def call(self) -> Call:

@@ -44,6 +44,7 @@ class Hooks:
     on_error: tuple[Implementation, ...] = ()
     post_response: tuple[Implementation, ...] = ()
     estimate_tokens: tuple[Implementation, ...] = ()
+    describe_state: tuple[Implementation, ...] = ()
     register_commands: tuple[Implementation, ...] = ()
 
     @classmethod

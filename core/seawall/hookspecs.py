@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Final
 import pluggy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     import click
 
     from seawall.call import Call, Chunk, Outcome
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
         Stop,
         Wait,
     )
+    from seawall.panels import Panel
+    from seawall.state import Store
 
 API_VERSION: Final = 1
 """Of the hooks and decisions: it grows when plugins have to change. A plugin class says by `seawall_api` for
@@ -102,6 +107,19 @@ def estimate_tokens(text: str, model: str) -> int | None:
     """How many tokens `text` is for `model`; asked whenever a count is needed that the API has not given.
 
     Combination: the first answer; without one, a quarter of the characters.
+    """
+
+
+@hookspec
+def describe_state(
+    store: "Store", state_dir: "Path | None", now: float
+) -> "Sequence[Panel] | Offload | None":
+    """Somebody looks at what calls share; tell them as panels what this plugin has in it.
+
+    Asked about every second while somebody looks, in a process that may have made no call. It reads, and
+    changes nothing. `store` and `state_dir` are as those of a call; `now` is in seconds since 1970.
+
+    Combination: the panels of all, in their order.
     """
 
 

@@ -349,10 +349,10 @@ def test_a_healthy_circuit_costs_one_look_in_five_seconds(make_world: Any) -> No
     for number in range(100):
         world.start(number * 0.1)
     world.run()
-    assert world.store.steps == ["ask"] * 2
+    assert world.store.steps == ["ask", "note a name", "ask"]
     world.run(REFRESH)
     world.call()
-    assert world.store.steps == ["ask"] * 3
+    assert world.store.steps == ["ask", "note a name", "ask", "ask"]
 
 
 def test_an_isolated_failure_costs_two_steps(make_world: Any) -> None:
@@ -368,7 +368,7 @@ def test_an_isolated_failure_costs_two_steps(make_world: Any) -> None:
     for number in range(40):
         world.start(number * 0.1)
     world.run()
-    assert world.store.steps == ["ask", "fail", "succeed"]
+    assert world.store.steps == ["ask", "note a name", "fail", "succeed"]
 
 
 def test_a_hundred_held_calls_of_a_process_cost_a_look_a_second_at_most(make_world: Any) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HEAD = "plugin     version  distribution       runs           required  hooks"
 END = "on_error, post_response"
-COMMANDS = "estimate_tokens, register_commands"
+COMMANDS = "estimate_tokens, describe_state, register_commands"
 ORDER = "what it names runs, in its order."
 SCRIPT = Path(sys.executable).with_name("seawall")
 
@@ -113,7 +113,10 @@ def test_plugins_lists_what_is_installed_what_runs_and_what_it_does(here: Path) 
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == HEAD
     said = told(out)
-    assert said["backoff"] == f"{number} seawall-backoff yes, number 2 yes pre_request, on_accept, {END}"
+    assert (
+        said["backoff"]
+        == f"{number} seawall-backoff yes, number 2 yes pre_request, on_accept, {END}, describe_state"
+    )
     assert said["tokens"] == f"{number} seawall-tokens no yes pre_request, on_chunk, {END}, {COMMANDS}"
     assert said["testkit"] == f"{number} seawall-testkit commands only yes register_commands"
     assert said["progress"].startswith(f"{number} seawall-progress no no pre_request, ")

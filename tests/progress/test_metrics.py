@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections import defaultdict
@@ -14,10 +15,10 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from calls import MODEL, SURFACES, call, plugins
-from seawall import Attempt, Call, Chunk, Outcome, Usage
+from seawall import Attempt, Call, Chunk, Gauge, Outcome, Panel, Usage
 from seawall_progress import Progress, ProgressSettings
 from seawall_progress.instruments import OTHER, Known
-from seawall_testkit import Fault, Simulator
+from seawall_testkit import Fault, Limits, Simulator
 from seawall_tokens import Tokens, TokensSettings
 from seawall_tokens.report import read
 from seawall_tokens.rows import FILE
@@ -263,6 +264,46 @@ def test_tokens_are_told_of_the_model_that_was_asked(told):
         "claude-haiku-4-5": 3,
     }
     assert told.sums("seawall.tokens.wasted", "gen_ai.request.model") == {MODEL: 20}
+
+
+def test_two_clients_of_one_process_are_told_together(told):
+    for _ in range(2):
+        followed = Followed(told)
+        followed.send()
+        followed.later(1)
+        followed.end()
+    assert told.sums("gen_ai.client.operation.duration", "-") == {None: 2}
+    assert len(told.points("gen_ai.client.operation.duration")) == 1
+
+
+def test_what_is_left_is_that_of_all_plugins_when_it_is_looked_at(told):
+    left = {"all": 3.0, "reports": -1.0}
+    followed = [Followed(told) for _ in left]
+    for (label, amount), one in zip(left.items(), followed, strict=True):
+        gauges = [
+            Gauge(label, amount, 10, "dollars", measures="budget"),
+            Gauge("opus", 7, 9, "requests", measures="rate_limit"),
+            Gauge("disk", 1, 2, "bytes"),
+        ]
+        one.call.describe = lambda now, gauges=gauges: [Panel("p", gauges=gauges)]
+        one.send()
+    assert told.sums("seawall.budget.left", "seawall.budget.name") == left
+    assert told.sums("seawall.rate_limit.left", "seawall.rate_limit.unit") == {"requests": 7}
+    del one, followed[0]
+    gc.collect()
+    assert told.sums("seawall.budget.left", "seawall.budget.name") == {"reports": -1.0}
+
+
+def test_budgets_and_rate_limits_are_told_as_their_plugin_knows_them(told, ledger):
+    budgets = [{"tokens": 1_000_000, "per": "day", "name": "all"}]
+    tokens = Tokens(TokensSettings.model_validate({"budgets": budgets}))
+    enabled = [*plugins(), tokens, Progress(meter_provider=told.provider)]
+    with Simulator(limits=Limits(rpm=6_000, itpm=6_000_000, otpm=600_000)) as simulator:
+        got = call(simulator, "sync", "create", enabled)
+    spent = got.message.usage.input_tokens + got.message.usage.output_tokens
+    (left,) = told.sums("seawall.budget.left", "seawall.budget.unit").items()
+    assert left == ("tokens", 1_000_000 - spent)
+    assert len(told.points("seawall.rate_limit.left")) == 3
 
 
 def test_more_values_than_anyone_looks_at_are_one():

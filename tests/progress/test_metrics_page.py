@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seawall_testkit import Fault, Simulator
+from seawall_testkit import Fault, Limits, Simulator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "metrics.md").read_text(encoding="utf-8")
 CALL_AND_SCRAPE = """
@@ -18,7 +18,12 @@ messages = [{"role": "user", "content": "Write a report."}]
 client.messages.create(model="claude-opus-5-5", max_tokens=64_000, messages=messages)
 print(urllib.request.urlopen("http://127.0.0.1:9464/metrics", timeout=30).read().decode())
 """
-OF_OTHER_CALLS = {"seawall.tokens.cached", "seawall.tokens.thinking", "seawall.tokens.wasted"}
+OF_OTHER_CALLS = {
+    "seawall.budget.left",
+    "seawall.tokens.cached",
+    "seawall.tokens.thinking",
+    "seawall.tokens.wasted",
+}
 
 
 def test_its_example_runs_and_its_metrics_can_be_scraped(tmp_path):
@@ -26,7 +31,8 @@ def test_its_example_runs_and_its_metrics_can_be_scraped(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    with Simulator(faults=[Fault("eof", 1, event=60)]) as simulator:
+    limits = Limits(rpm=6_000, itpm=6_000_000, otpm=600_000)
+    with Simulator(faults=[Fault("eof", 1, event=60)], limits=limits) as simulator:
         environment = os.environ | {
             "ANTHROPIC_BASE_URL": simulator.base_url,
             "ANTHROPIC_API_KEY": "test",
@@ -46,7 +52,8 @@ def test_its_example_runs_and_its_metrics_can_be_scraped(tmp_path):
     scraped = done.stdout
     assert "9464" in example
     for name in set(re.findall(r"^\| `([a-z_.]+)`", PAGE, re.MULTILINE)) - OF_OTHER_CALLS:
-        assert re.search(rf"^{name.replace('.', '_')}(_seconds)?_(sum|total)\{{", scraped, re.MULTILINE), name
+        exported = name.replace(".", "_")
+        assert re.search(rf"^{exported}(_seconds)?(_sum|_total)?\{{", scraped, re.MULTILINE), name
     of_output = r'gen_ai_client_token_usage_sum\{.*gen_ai_token_type="output".*\} (.*)'
     assert float(re.search(of_output, scraped)[1]) > 100
     assert re.search(r'seawall_continuations_total\{.*continuation_way="user_turn".*\} 1\.0', scraped)

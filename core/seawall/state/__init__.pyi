@@ -6,6 +6,7 @@ from .errors import (
     StoreUnavailableError as StoreUnavailableError,
 )
 from .forks import call_after_fork as call_after_fork
+from .index import Index as Index
 from .memory import MemoryStore as MemoryStore
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore

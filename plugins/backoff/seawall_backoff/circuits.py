@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from seawall.state import MemoryStore, Step, Store, StoreError, owners
+from seawall.state import Index, MemoryStore, Step, Store, StoreError, owners
 from seawall_backoff.circuit import CLOSED, View
 from seawall_backoff.slow_start import Throughput, pace
 
@@ -19,6 +19,15 @@ REFRESH: Final = 5.0
 """Seconds until a process looks again at a healthy circuit."""
 POLL: Final = 1.0
 """Seconds until a process looks again at a circuit whose probe is on its way, or that is recovering."""
+
+
+INDEX: Final = "backoff:circuits"
+"""The key of the index of circuits, by their names."""
+
+
+def key_of(name: str) -> str:
+    """Return the key of a circuit's document."""
+    return f"backoff:circuit:{name}"
 
 
 @dataclass(eq=False)
@@ -66,6 +75,7 @@ class Circuits:
     def __init__(self, wall_clock: Callable[[], float]) -> None:
         self._wall_clock = wall_clock
         self._known: dict[tuple[int, str], Circuit] = {}
+        self._index = Index(INDEX)
         self._own = MemoryStore()
         """Takes the place of a store that fails."""
         self._is_told = False
@@ -75,19 +85,21 @@ class Circuits:
         name = f"{host} / {model_class}"
         circuit = self._known.get((id(store), name))
         if circuit is None or circuit.store is not store:
-            circuit = self._known[id(store), name] = Circuit(store, f"backoff:circuit:{name}", name)
+            circuit = self._known[id(store), name] = Circuit(store, key_of(name), name)
         return circuit
 
     def step(self, circuit: Circuit, step: Step[View], **arguments: Any) -> View:
         """Make a step on what is shared; blocks as the store does."""
         arguments["now"] = self._wall_clock()
         try:
-            return circuit.store.step(step, key=circuit.key, **arguments)
+            view = circuit.store.step(step, key=circuit.key, **arguments)
         except StoreError as error:
             if not self._is_told:
                 self._is_told = True
                 _log.warning("%s; this process keeps its circuits to itself meanwhile", error)
             return self._own.step(step, key=circuit.key, **arguments)
+        self._index.note(circuit.store, circuit.name, arguments["now"])
+        return view
 
 
 def dead(circuit: Circuit) -> list[str]:

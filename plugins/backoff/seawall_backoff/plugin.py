@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from seawall import (
     Amend,
@@ -11,6 +11,7 @@ from seawall import (
     GiveUp,
     Offload,
     Outcome,
+    Panel,
     Redirect,
     Reject,
     RequestRejectedError,
@@ -18,12 +19,13 @@ from seawall import (
     Wait,
     hookimpl,
 )
-from seawall.state import reach
+from seawall.state import Store, reach
 from seawall_backoff.breaker import Breaker
 from seawall_backoff.classification import CUT, Failure, Row, Verdict, failure_of, row_of
 from seawall_backoff.delays import delay
 from seawall_backoff.history import said
 from seawall_backoff.memory import Memory
+from seawall_backoff.panels import panels
 from seawall_backoff.parameters import refused
 from seawall_backoff.retry_after import retry_after
 from seawall_backoff.retry_budget import RetryBudget
@@ -107,6 +109,13 @@ class Backoff:
             outcome.error.add_note(told)
         work = self._breaker.untold(call, self._memory(call)) if self._breaker and call.attempts else None
         return None if work is None else reach(call.store, work)
+
+    @hookimpl
+    def describe_state(self, store: Store, now: float) -> Sequence[Panel] | Offload | None:
+        if self._breaker is None:
+            return None
+        told: Sequence[Panel] | Offload = reach(store, lambda: panels(store, now))
+        return told
 
     def _memory(self, call: Call) -> Memory:
         memory: Memory | None = call.state.get(self)

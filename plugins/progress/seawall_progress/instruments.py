@@ -6,7 +6,12 @@ buckets; the others are Seawall's own.
 """
 
 import sys
+import threading
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from seawall_progress.levels import Levels
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter, MeterProvider
@@ -18,6 +23,10 @@ _WAITS: Final = [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
 _MOST: Final = 64
 OTHER: Final = "_OTHER"
 """What stands for a value beyond those that are told apart: the conventions' own word for it."""
+
+
+_lock: Final = threading.Lock()
+_made: "Final[weakref.WeakKeyDictionary[MeterProvider, Instruments]]" = weakref.WeakKeyDictionary()
 
 
 class Instruments:
@@ -64,6 +73,22 @@ class Instruments:
         )
         self.thinking = counter("seawall.tokens.thinking", "{token}", "Output tokens that are thinking.")
         self.wasted = counter("seawall.tokens.wasted", "{token}", "Output tokens that no caller has.")
+        self.levels = Levels()
+        for measures, whose in (("budget", "budgets"), ("rate_limit", "rate limits")):
+            meter.create_observable_gauge(
+                f"seawall.{measures}.left",
+                [partial(self.levels.observe, measures)],
+                description=f"What is left of {whose}, of all processes that share the state.",
+            )
+
+
+def instruments_of(provider: "MeterProvider") -> Instruments:
+    """Return the instruments of a provider; two sets of them would be told as two metrics."""
+    with _lock:
+        made = _made.get(provider)
+        if made is None:
+            made = _made[provider] = Instruments(provider.get_meter("seawall"))
+        return made
 
 
 def provider_in_use() -> "MeterProvider | None":

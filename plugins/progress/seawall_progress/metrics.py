@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from seawall import Attempt, Call, Chunk, Outcome, wasted_output
-from seawall_progress.instruments import OTHER, Instruments, Known, provider_in_use
+from seawall import Attempt, Call, Chunk, Outcome, Panel, wasted_output
+from seawall_progress.instruments import OTHER, Instruments, Known, instruments_of, provider_in_use
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -57,6 +57,8 @@ class Metrics:
         self._is_on = is_on
         self._clock = clock
         self._made: tuple[MeterProvider, Instruments] | None = None
+        self.describe: Callable[[float], Sequence[Panel]] = lambda _: ()
+        """Of the last call, for the levels of what calls share."""
         self._models, self._hosts, self._errors = Known(), Known(), Known()
 
     def sending(self, call: Call) -> None:
@@ -145,6 +147,7 @@ class Metrics:
         memory: _Memory | None = call.state.get(self)
         if memory is None and (instruments := self._instruments()) is not None:
             memory = call.state[self] = _Memory(instruments, self._clock())
+            self.describe = call.describe
         return memory
 
     def _instruments(self) -> Instruments | None:
@@ -152,7 +155,8 @@ class Metrics:
         if provider is None:
             return None
         if self._made is None or self._made[0] is not provider:
-            self._made = provider, Instruments(provider.get_meter("seawall"))
+            self._made = provider, instruments_of(provider)
+            self._made[1].levels.add(self)
         return self._made[1]
 
     def _end_wait(self, call: Call, memory: _Memory) -> None:

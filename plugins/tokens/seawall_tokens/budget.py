@@ -3,13 +3,15 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Per = Literal["call", "caller", "hour", "day", "month", "total"]
 Unit = Literal["dollars", "tokens"]
 
+INDEX: Final = "tokens:budgets"
+"""The key of the index of documents of budgets, by their keys."""
 EACH: Final = "*"
 _ALWAYS: Final = "always"
 _FORMATS: Final = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}
@@ -22,6 +24,9 @@ class Budget(BaseModel):
     """A limit of what calls may spend; windows are hours, days and months of UTC."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    PREFIX: ClassVar[str] = "tokens:budget:"
+    """Of keys; what follows is JSON, the caller whose books they are last."""
 
     dollars: Annotated[float, Field(gt=0)] | None = None
     tokens: Annotated[int, Field(gt=0, le=2**53)] | None = None
@@ -52,15 +57,20 @@ class Budget(BaseModel):
         assert limit is not None  # noqa: S101 - `_is_complete` has seen to it
         return limit
 
+    @property
+    def has_books_of_each(self) -> bool:
+        """Whether what each caller spends is kept apart."""
+        return self.caller == EACH or self.per == "caller"
+
     def applies_to(self, caller: str) -> bool:
         """Whether calls of `caller` count."""
         return self.caller in (None, EACH, caller)
 
     def key(self, caller: str) -> str:
         """Under which what calls of `caller` spend is kept."""
-        own = caller if self.caller == EACH or self.per == "caller" else None
+        own = caller if self.has_books_of_each else None
         # JSON of ASCII also keeps a lone surrogate, which is no UTF-8
-        return "tokens:budget:" + json.dumps([self.unit, self.per, self.name, self.caller, own])
+        return self.PREFIX + json.dumps([self.unit, self.per, self.name, self.caller, own])
 
     def title(self, caller: str = "") -> str:
         """What it is, for people: `'nightly' (50.00 dollars a day)`."""

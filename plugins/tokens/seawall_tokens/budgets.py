@@ -29,10 +29,10 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from seawall import Amend, BudgetExceededError, Call, Reject, RequestRejectedError, Stop
-from seawall.state import MemoryStore, Store, StoreError, owners
+from seawall.state import Index, MemoryStore, Store, StoreError, owners
 from seawall_tokens.booking import Booked, Entry
 from seawall_tokens.books import Books
-from seawall_tokens.budget import Budget, Unit
+from seawall_tokens.budget import INDEX, Budget, Unit
 from seawall_tokens.estimator import Estimate
 from seawall_tokens.prices import Prices, count
 from seawall_tokens.pulse import Pulse
@@ -83,6 +83,7 @@ class Budgets:
         """Have nothing running, as after a fork."""
         self._pid = os.getpid()
         self._books, self._unseen = Books(self._clock), Unseen()
+        self._index = Index(INDEX)
         self._lock = threading.Lock()
         self._running: weakref.WeakKeyDictionary[Call, Spending] = weakref.WeakKeyDictionary()
         self._pulse = Pulse(self.renew, self._is_running, interval=_INTERVAL, name="seawall-budgets")
@@ -203,6 +204,8 @@ class Budgets:
             return
         if booked["is_refused"]:
             raise exceeded(share, booked)
+        if share.budget.per != "call":
+            self._index.note(share.store, share.key, self._clock())
         share.take(entry, booked)
 
     # -- while it runs

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 
 from seawall import Attempt, Call, Reject, RequestRejectedError, Wait
-from seawall.state import StoreError, call_after_fork
+from seawall.state import Index, StoreError, call_after_fork
 from seawall_tokens.admission import Verdict
 from seawall_tokens.callers import Caller
-from seawall_tokens.organizations import Organizations
+from seawall_tokens.organizations import INDEX, Organizations
 from seawall_tokens.outputs import Outputs
 from seawall_tokens.prefixes import CacheReads, cached_prefix
 from seawall_tokens.pulse import Pulse
@@ -52,6 +52,7 @@ class Governor:
         self._outputs = Outputs()
         self._reads = CacheReads()
         self._organizations = Organizations()
+        self._index = Index(INDEX)
         self._is_told = False
         """That the store fails was said."""
         self.after_fork()
@@ -86,6 +87,7 @@ class Governor:
             turn.input = max(input_tokens + again - self._reads.expected(turn.prefix), 0.0)
             turn.output = self._outputs.expected(call.model, turn.caller, call.max_tokens)
             verdict = self._traffic_of(turn).ask(turn, call.attempts[-1], self._clock())
+            self._index.note(turn.store, turn.key, self._clock())
         except StoreError as error:
             return self._without(error)
         if not verdict["is_admitted"]:
@@ -107,6 +109,7 @@ class Governor:
             traffic.tell(self._clock())
             if attempt is not None:
                 self._organizations.learn(call, attempt.headers)
+                self._index.note(call.store, self._organizations.key(call), self._clock())
         except StoreError as error:
             self._say(error)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seawall import Amend, Attempt, Call, Chunk, Offload, Outcome, Reject, Stop, Wait, hookimpl
+from seawall.state import Store
 from seawall_tokens import preflight
 from seawall_tokens.budgets import Budgets
 from seawall_tokens.calibration import Calibration, Memory, Source
@@ -15,6 +17,7 @@ from seawall_tokens.families import family
 from seawall_tokens.governor import Governor
 from seawall_tokens.kept import Kept
 from seawall_tokens.ledger import Ledger, ledger_in
+from seawall_tokens.panels import Panels
 from seawall_tokens.prices import Prices
 from seawall_tokens.settings import TokensSettings
 from seawall_tokens.vocabulary import CLAUDE_2, Vocabulary
@@ -64,6 +67,7 @@ class Tokens:
         self._governor = governor
         if governor is None and self._settings.pace:
             self._governor = Governor(self._settings)
+        self._panels = Panels(self._settings)
         self._prices = Prices(self._settings.prices)
         self._budgets = Budgets(
             self._settings.budgets,
@@ -87,6 +91,10 @@ class Tokens:
     @hookimpl
     def estimate_tokens(self, text: str, model: str) -> int:
         return self._estimator.estimate_text(text, model)
+
+    @hookimpl
+    def describe_state(self, store: Store, state_dir: Path | None, now: float) -> Offload:
+        return Offload(lambda: self._panels.tell(store, state_dir, now))
 
     @hookimpl
     def register_commands(self, cli: "click.Group") -> None:

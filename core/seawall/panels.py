@@ -1,0 +1,56 @@
+"""What plugins tell people about the state that calls share: panels of plain values.
+
+A plugin answers `describe_state` with them; who looks (`seawall watch`, a reader of metrics, a page of an
+application's own) needs to know no plugin for it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Value = str | int | float | None
+"""What a cell of a table holds; `None` is nothing known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """How much is left of something that has a limit."""
+
+    label: str
+    left: float
+    """Below zero where more was taken than there was."""
+    limit: float
+    unit: str
+    """`tokens`, `requests`, `dollars`, …"""
+    note: str = ""
+    """What else there is to say of it, in a few words."""
+    measures: Literal["", "budget", "rate_limit"] = ""
+    """What it is also told to metrics as: `seawall.budget.left`, `seawall.rate_limit.left`."""
+
+    def __post_init__(self) -> None:
+        for name, value in (("left", self.left), ("limit", self.limit)):
+            if not (isinstance(value, int | float) and math.isfinite(value)):
+                raise ValueError(f"Gauge {self.label!r}: {name} = {value!r}: a finite number is expected")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One part of the shared state, under a title; gauges first, then a table."""
+
+    title: str
+    gauges: Sequence[Gauge] = ()
+    columns: Sequence[str] = ()
+    """The headings of the table."""
+    rows: Sequence[Sequence[Value]] = ()
+    """A cell for each column."""
+    alert: str = ""
+    """What somebody should look at now; empty while all is well."""
+    note: str = ""
+    """What there is to say where nothing is to be shown, or beside it."""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                told = f"a row of {len(row)} cells for {len(self.columns)} columns"
+                raise ValueError(f"Panel {self.title!r}: {told}: one for each is expected")

@@ -1,0 +1,29 @@
+"""What plugins tell of shared state is plain, and wrong where it is made rather than where it is shown."""
+
+import math
+import pickle
+
+import pytest
+
+from seawall import Gauge, Panel
+
+
+def test_a_panel_needs_a_title_and_no_more():
+    panel = Panel("Circuits")
+    assert (panel.gauges, panel.columns, panel.rows, panel.alert, panel.note) == ((), (), (), "", "")
+    assert pickle.loads(pickle.dumps(panel)) == panel
+
+
+def test_a_row_has_a_cell_for_each_column():
+    assert Panel("p", columns=("a", "b"), rows=[(1, None)]).rows == [(1, None)]
+    with pytest.raises(ValueError, match="Panel 'p': a row of 1 cells for 2 columns"):
+        Panel("p", columns=("a", "b"), rows=[(1,)])
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, "7", None])
+def test_a_gauge_is_of_finite_numbers(wrong):
+    assert Gauge("g", -1, 10, "tokens").left == -1
+    with pytest.raises(ValueError, match=r"Gauge 'g': left = .* a finite number is expected"):
+        Gauge("g", wrong, 10, "tokens")
+    with pytest.raises(ValueError, match=r"Gauge 'g': limit = .* a finite number is expected"):
+        Gauge("g", 1, wrong, "tokens")
