@@ -103,6 +103,8 @@ class Call:
     """Whom it goes to: host and port."""
     account: str = ""
     """A digest of whose limits it uses: address and credentials. No key can be read out of it."""
+    caller: str = ""
+    """On whose behalf it is made, as far as a plugin knows and has written it here."""
     store: Store = field(default_factory=MemoryStore, repr=False)
     """What calls share; `seawall.state.reach` is how a hook comes to it."""
     state_dir: Path | None = None

@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from calls import MODEL, SURFACES, call, plugins
-from seawall import Attempt, Call, Chunk, Gauge, Outcome, Panel, Usage
+from seawall import Attempt, Call, Chunk, Gauge, Outcome, Panel, Usage, Wait
 from seawall_progress import Progress, ProgressSettings
 from seawall_progress.instruments import OTHER, Known
 from seawall_testkit import Fault, Limits, Simulator
@@ -166,7 +166,7 @@ class Followed:
 
     def fail(self, error: Exception) -> None:
         self.call.attempts[-1].error = error
-        self.plugin.on_error(self.call, error)
+        self.plugin.on_error(self.call)
 
     def end(self, status: Any = "completed", error: Exception | None = None) -> None:
         self.plugin.post_response(self.call, Outcome(status, tuple(self.call.attempts), error=error))
@@ -175,7 +175,7 @@ class Followed:
 def test_times_are_those_of_the_call_with_its_waits_in_them(told):
     followed = Followed(told)
     followed.send()
-    followed.plugin.on_wait(followed.call)
+    followed.plugin.on_wait(followed.call, Wait(1, "why"))
     followed.later(2)
     followed.plugin.pre_request(followed.call)
     followed.later(3)
@@ -186,7 +186,7 @@ def test_times_are_those_of_the_call_with_its_waits_in_them(told):
     followed.delta()
     followed.later(1)
     followed.fail(ValueError())
-    followed.plugin.on_wait(followed.call)
+    followed.plugin.on_wait(followed.call, Wait(1, "why"))
     followed.later(10)
     followed.send()
     followed.accept()
@@ -203,9 +203,9 @@ def test_times_are_those_of_the_call_with_its_waits_in_them(told):
 def test_a_wait_with_another_reason_goes_on_with_the_one_before(told):
     followed = Followed(told)
     followed.call.attempts.append(Attempt(1, "send"))
-    followed.plugin.on_wait(followed.call)
+    followed.plugin.on_wait(followed.call, Wait(1, "why"))
     followed.later(2)
-    followed.plugin.on_wait(followed.call)
+    followed.plugin.on_wait(followed.call, Wait(1, "why"))
     followed.later(2)
     followed.end("abandoned")
     assert told.counts("seawall.wait.duration", "seawall.wait.kind") == {"admission": 1}
@@ -322,9 +322,10 @@ def test_nothing_is_told_when_it_is_switched_off(told):
 UNCONFIGURED = """
 import sys
 import seawall
-from seawall.call import Call, Chunk
+from seawall.call import Attempt, Call, Chunk
 from seawall_progress import Progress
 call, progress = Call("c", {}, True), Progress()
+call.attempts.append(Attempt(1, "send"))
 progress.pre_request(call)
 assert "opentelemetry" not in sys.modules, "it was imported"
 import opentelemetry.metrics

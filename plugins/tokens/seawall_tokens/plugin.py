@@ -106,6 +106,7 @@ class Tokens:
     @hookimpl
     def pre_request(self, call: Call) -> Amend | Reject | Wait | Offload | None:
         note: _Note = call.state.setdefault(self, _Note(current()))
+        call.caller = note.caller.name
         if (ledger := ledger_in(call.state_dir)) is not None:
             name = note.caller.name
             ledger.begun(call, name, self._prices, lambda params: self._estimate(params, name).tokens)

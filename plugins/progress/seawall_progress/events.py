@@ -1,0 +1,53 @@
+"""What those are told who follow calls."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from seawall_progress.values import CallProgress, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A call began."""
+
+    progress: CallProgress
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """A call does something else, or the same for another reason."""
+
+    progress: CallProgress
+    before: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Some time has passed."""
+
+    progress: CallProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call ended, well or not: `progress.status`."""
+
+    progress: CallProgress
+
+
+Event = Started | PhaseChanged | Advanced | Ended
+
+
+class Listener(Protocol):
+    """Hears of calls, in the threads of these and in another one; it does not wait, and it does not raise."""
+
+    @property
+    def period(self) -> float:
+        """Seconds between two `Advanced` of a call."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it wants to hear anything at this moment."""
+
+    def hear(self, event: Event) -> None:
+        """Take an event."""

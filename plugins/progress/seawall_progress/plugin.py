@@ -1,0 +1,97 @@
+"""The plugin: notes what each call does, as little as possible of it while its chunks pass."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from seawall import Call, Chunk, Outcome, Wait, hookimpl
+from seawall_progress.expecting import said
+from seawall_progress.lines import log_lines
+from seawall_progress.metrics import Metrics
+from seawall_progress.running import RUNNING, Running
+from seawall_progress.settings import ProgressSettings
+from seawall_progress.track import Track
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+
+
+class Progress:
+    """Follows every call, and tells those who listen what it does.
+
+    Args:
+        settings: Options.
+        clock: Seconds that never go back.
+        meter_provider: Takes the metrics; by default the one that the application has set.
+        running: Where the calls are followed.
+    """
+
+    Settings = ProgressSettings
+    seawall_api = 1
+    required = False
+
+    def __init__(
+        self,
+        settings: ProgressSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        meter_provider: "MeterProvider | None" = None,
+        running: Running = RUNNING,
+    ) -> None:
+        self._settings = settings = settings or ProgressSettings()
+        self._clock = clock
+        self._running = running
+        self._lines = log_lines(settings.interval)
+        self._metrics = Metrics(meter_provider, clock=clock, is_on=settings.metrics)
+
+    # last: whoever has the call wait comes before, and it is not sent yet
+    @hookimpl(trylast=True)
+    def pre_request(self, call: Call) -> None:
+        self._metrics.sending(call)
+        self._track(call).sending(call)
+        self._running.changed(call)
+
+    @hookimpl
+    def on_wait(self, call: Call, wait: Wait) -> None:
+        self._metrics.waiting(call)
+        self._track(call).waiting(call, wait)
+        self._running.changed(call)
+
+    @hookimpl
+    def on_accept(self, call: Call) -> None:
+        self._metrics.answered(call)
+
+    @hookimpl
+    def on_chunk(self, call: Call, chunk: Chunk) -> None:
+        track: Track = call.state[self]
+        now = self._clock()
+        if chunk.type == "content_block_delta":
+            # not by max(), which takes three times as long
+            if now - track.last > track.longest_gap:  # noqa: PLR1730
+                track.longest_gap = now - track.last
+            track.last = now
+            track.append(chunk.event)
+        else:
+            track.event(chunk.type, chunk.event, now)
+            self._running.changed(call)
+        self._metrics.chunk(call, chunk)
+
+    @hookimpl
+    def on_error(self, call: Call) -> None:
+        self._metrics.answered(call)
+
+    @hookimpl
+    def post_response(self, call: Call, outcome: Outcome) -> None:
+        self._metrics.ended(call, outcome)
+        track: Track | None = call.state.get(self)
+        if track is not None:
+            track.ended(outcome)
+            self._running.leave(call)
+
+    def _track(self, call: Call) -> Track:
+        track: Track | None = call.state.get(self)
+        if track is None:
+            track = Track(call, self._clock, stalled_after=self._settings.stalled_after, said=said())
+            call.state[self] = track
+            self._running.follow(call, track, (self._lines,))
+        return track

@@ -1,0 +1,178 @@
+"""The running calls of this process, and those who listen to what they do."""
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from seawall import Call
+from seawall_progress.events import Advanced, Ended, Event, Listener, PhaseChanged, Started
+from seawall_progress.track import Track
+from seawall_progress.values import CallProgress, Phase
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A running call."""
+
+    track: Track
+    listeners: tuple[Listener, ...]
+    """Who listens to this call, beside those who listen to all."""
+    told: tuple[Phase, str, int] = ("queued", "", 0)
+    """What was last told: phase, reason, attempt."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Events of one call are told one after another."""
+
+
+_LEAST: Final = 0.02
+"""Seconds from one look at all calls to the next at least."""
+
+
+def _spawn(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="seawall-progress", daemon=True).start()
+
+
+class Running:
+    """Follows calls. Threads may share it.
+
+    While there are calls and somebody listens, a thread looks at all of them, as often as is listened for.
+    Without listeners nothing is worked out, and there is no thread.
+
+    Args:
+        clock: Seconds that never go back: when who listens is told next.
+        spawn: Has another thread do what it is given.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        spawn: Callable[[Callable[[], None]], None] = _spawn,
+    ) -> None:
+        self._clock = clock
+        self._spawn = spawn
+        self._changed = threading.Condition()
+        self._calls: weakref.WeakKeyDictionary[Call, _Followed] = weakref.WeakKeyDictionary()
+        self._listeners: tuple[Listener, ...] = ()
+        self._due: weakref.WeakKeyDictionary[Listener, float] = weakref.WeakKeyDictionary()
+        self._has_thread = False
+
+    def calls(self) -> tuple[CallProgress, ...]:
+        """Return what each running call is doing, the oldest first; may take milliseconds for each."""
+        with self._changed:
+            followed = list(self._calls.items())
+        followed.sort(key=lambda item: item[1].track.began)
+        return tuple(one.track.look(call) for call, one in followed)
+
+    def listen(self, listener: Listener) -> None:
+        """Let `listener` hear of all calls from now on."""
+        with self._changed:
+            self._listeners = (*self._listeners, listener)
+            if self._calls:
+                self._look_out((listener,))
+
+    def unlisten(self, listener: Listener) -> None:
+        """Let `listener` hear nothing more of all calls; one that does not listen may be named."""
+        with self._changed:
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+    # -- what the plugin tells
+
+    def follow(self, call: Call, track: Track, listeners: Iterable[Listener] = ()) -> None:
+        """A call began."""
+        followed = _Followed(track, tuple(listeners))
+        with self._changed:
+            self._calls[call] = followed
+            self._look_out(self._all(followed))
+        self._tell(call, followed, Started)
+
+    def changed(self, call: Call) -> None:
+        """The call may do something else than before."""
+        followed = self._calls.get(call)
+        if followed is None or not any(listener.is_open for listener in self._all(followed)):
+            return
+        # the call does not wait for who looks at it: that one is told a little later
+        if followed.lock.acquire(blocking=False):
+            try:
+                self._look(call, followed, (), counts=False)
+            finally:
+                followed.lock.release()
+
+    def leave(self, call: Call) -> None:
+        """The call ended."""
+        with self._changed:
+            followed = self._calls.pop(call, None)
+        if followed is not None:
+            self._tell(call, followed, Ended)
+
+    # -- what is told
+
+    def tick(self) -> float | None:
+        """Tell those whose time has come of all calls; returns the seconds to the next, `None` for no one."""
+        now = self._clock()
+        with self._changed:
+            calls = [(call, followed) for call, followed in self._calls.items()]
+        everyone = {id(one): one for _, followed in calls for one in self._all(followed) if one.is_open}
+        due = {key for key, one in everyone.items() if self._due.setdefault(one, now + one.period) <= now}
+        for call, followed in calls if due else ():
+            with followed.lock:
+                self._look(call, followed, due, counts=True)
+        for key in due:
+            self._due[everyone[key]] = now + everyone[key].period
+        return min((self._due[one] - now for one in everyone.values()), default=None)
+
+    def _look(self, call: Call, followed: _Followed, due: Container[int], *, counts: bool) -> None:
+        """Tell of a call: to all if it does something else than before, else to those in `due`."""
+        progress = followed.track.look(call, counts=counts)
+        before, *_ = followed.told
+        now = (progress.phase, progress.reason, progress.attempts)
+        if progress.phase == "done":
+            return
+        if now != followed.told:
+            followed.told = now
+            self._send(followed, PhaseChanged(progress, before))
+            return
+        for listener in self._all(followed):
+            if id(listener) in due:
+                listener.hear(Advanced(progress))
+
+    def _tell(self, call: Call, followed: _Followed, event: type[Started | Ended]) -> None:
+        if any(listener.is_open for listener in self._all(followed)):
+            with followed.lock:
+                progress = followed.track.look(call)
+                followed.told = (progress.phase, progress.reason, progress.attempts)
+                self._send(followed, event(progress))
+
+    def _send(self, followed: _Followed, event: Event) -> None:
+        for listener in self._all(followed):
+            if listener.is_open:
+                listener.hear(event)
+
+    def _all(self, followed: _Followed) -> tuple[Listener, ...]:
+        return (*followed.listeners, *self._listeners)
+
+    def _look_out(self, listeners: Iterable[Listener]) -> None:
+        """See to it that somebody looks, if one of them is open; called with the lock."""
+        if not any(listener.is_open for listener in listeners):
+            return
+        if self._has_thread:
+            self._changed.notify_all()
+        else:
+            self._has_thread = True
+            self._spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            seconds = self.tick()
+            with self._changed:
+                if seconds is None:
+                    # whoever comes next finds that it is gone
+                    self._has_thread = False
+                    return
+                self._changed.wait(max(seconds, _LEAST))
+
+
+RUNNING: Final = Running()
+"""Those of this process, of all clients."""

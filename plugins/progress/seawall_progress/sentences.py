@@ -1,0 +1,78 @@
+"""What a call is doing, in words."""
+
+from seawall_progress.values import CallProgress, Expected
+
+_MINUTE = 60.0
+_HOUR = 3600.0
+
+
+def sentence(progress: CallProgress) -> str:
+    """Return all that matters at the moment, as one line of ASCII but for the reason of a wait."""
+    return ", ".join(part for part in (doing(progress), *_measures(progress)) if part)
+
+
+def doing(progress: CallProgress) -> str:
+    """Return the phase and its reason."""
+    said: str = progress.phase
+    match progress.phase:
+        case "done":
+            said = progress.status + (f" ({progress.reason})" if progress.reason else "")
+        case "queued" | "waiting" if progress.reason:
+            wait = f" {duration(progress.wait_left)}" if progress.wait_left else ""
+            said = f"{said}{wait}: {progress.reason}"
+        case "stalled":
+            said = f"stalled: no byte for {duration(progress.in_phase)}"
+        case "tool input":
+            said = "writing tool input"
+        case "connecting" | "resuming" if progress.attempts > 1:
+            said = f"{said}, attempt {progress.attempts}"
+        case "writing" if progress.reason:
+            said = f"receiving {progress.reason}"
+    return said
+
+
+def _measures(progress: CallProgress) -> list[str]:
+    parts = []
+    if progress.tokens or progress.phase == "done":
+        parts.append(tokens(progress))
+    if progress.percent is not None and progress.phase != "done" and progress.tokens:
+        parts.append(share(progress.percent, progress.expected))
+    rate = progress.overall_rate if progress.phase == "done" else progress.rate
+    if rate is not None:
+        parts.append(f"{rate:.0f} tokens/s")
+    if progress.eta is not None:
+        parts.append(left(progress.eta, progress.expected))
+    return [*parts, f"{progress.elapsed:.1f} s"]
+
+
+def tokens(progress: CallProgress) -> str:
+    """Return the tokens so far."""
+    about = "" if progress.is_exact else "at least about " if progress.hides_thinking else "about "
+    return f"{about}{progress.tokens:,} tokens"
+
+
+def share(percent: float, expected: Expected | None) -> str:
+    """Return how much of what is there."""
+    if expected is None:
+        return f"{percent:.0f} %"
+    match expected.kind:
+        case "ceiling":
+            return f"{percent:.0f} % of max_tokens"
+        case "learned":
+            return f"{percent:.0f} % of {expected.low:,} to {expected.high:,}"
+    return f"{percent:.0f} % of {expected.tokens:,}"
+
+
+def left(eta: float, expected: Expected | None) -> str:
+    """Return how long it takes still."""
+    is_ceiling = expected is not None and expected.kind == "ceiling"
+    return f"{'at most' if is_ceiling else 'about'} {duration(eta)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units."""
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:02.0f} s"
+    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:02.0f} min"
