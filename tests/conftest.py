@@ -18,6 +18,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
+collect_ignore = ["third_party"]
+"""Projects of their own; `tests/packaging` runs their tests, where they are installed."""
+
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "continuation.md"
 BEGIN, END = "<!-- written by the test run: begin -->\n", "<!-- end -->\n"
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,9 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [ROOT, ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+OTHERS = sorted(path.parent for path in (ROOT / "tests" / "third_party").glob("*/pyproject.toml"))
 NAMES = sorted(
     tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"] for folder in FOLDERS
 )
+
+
+SHIPPED = ("streaming", "backoff", "tokens", "progress", "files", "testkit")
 
 
 def run(*command, **options):
@@ -23,21 +28,15 @@ def run(*command, **options):
     ).stdout
 
 
+def build(source, folder):
+    run(sys.executable, "-m", "build", "--wheel", "--installer", "uv", "--outdir", str(folder), str(source))
+
+
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheels")
     for source in FOLDERS:
-        run(
-            sys.executable,
-            "-m",
-            "build",
-            "--wheel",
-            "--installer",
-            "uv",
-            "--outdir",
-            str(folder),
-            str(source),
-        )
+        build(source, folder)
     return folder
 
 
@@ -50,6 +49,22 @@ def scripts(wheels, tmp_path_factory):
     pip = [str(scripts / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, "--find-links", str(wheels), "seawall")
     return scripts
+
+
+@pytest.fixture(scope="module")
+def with_others(scripts, tmp_path_factory):
+    """The same environment with pytest and the plugins that others wrote, one of them from the template."""
+    folder = tmp_path_factory.mktemp("others")
+    run(str(scripts / "seawall"), "new-plugin", "demo_guard", cwd=folder)
+    for source in (*OTHERS, folder / "demo_guard"):
+        # a copy, or what building leaves behind would be in this repository
+        copy = source if source.is_relative_to(folder) else folder / source.name
+        if copy != source:
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        build(copy, folder)
+    pip = [str(scripts / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, "pytest", *map(str, folder.glob("*.whl")))
+    return folder
 
 
 def test_eight_distributions_are_built_and_hold_types_but_no_tests(wheels):
@@ -78,3 +93,28 @@ def test_the_installed_command_lists_the_plugins(scripts, tmp_path):
 def test_the_installed_plugins_load_and_protect_a_client(scripts, tmp_path):
     code = "import anthropic as a, seawall; print(type(seawall.protect(a.Anthropic(api_key='x'))).__name__)"
     assert run(str(scripts / "python"), "-W", "error", "-c", code, cwd=tmp_path).strip() == "Anthropic"
+
+
+# one test: workers that run one each would each build the environment
+def test_plugins_of_others_are_listed_beside_those_shipped_and_their_tests_pass(
+    scripts, with_others, tmp_path
+):
+    (tmp_path / "seawall.toml").write_text(
+        'plugins = ["response_cache", "backoff", "redactor"]\n[redactor]\npatterns = ["x"]\n'
+    )
+    table = run(str(scripts / "seawall"), "plugins", cwd=tmp_path).partition("\n\n")[0].splitlines()
+    rows = {cells[0]: cells[1:] for cells in (re.split("  +", line) for line in table[1:])}
+    assert list(rows) == [*SHIPPED, "demo_guard", "redactor", "response_cache"]
+    assert rows["response_cache"][:3] == ["1.2.0", "acme-response-cache", "yes, number 1"]
+    assert rows["response_cache"][4] == "pre_request, post_response"
+    assert rows["redactor"][:3] == ["0.3.1", "acme-redactor", "yes, number 3"]
+    assert rows["demo_guard"] == ["0.1.0", "seawall-demo-guard", "no", "-", "-"]
+    assert run(str(scripts / "seawall"), "config", "check", cwd=tmp_path).startswith("nothing is wrong")
+    (tmp_path / "seawall.toml").unlink()
+    # without their sources beside them
+    for name in ("demo_guard", "redactor", "response_cache"):
+        shutil.copytree(with_others / name / "tests", tmp_path / name / "tests")
+        shutil.copy(with_others / name / "pyproject.toml", tmp_path / name)
+    python = str(scripts / "python")
+    said = run(python, "-W", "error", "-m", "pytest", "-q", "--import-mode=importlib", cwd=tmp_path)
+    assert re.search(r"^22 passed", said, re.MULTILINE), said
