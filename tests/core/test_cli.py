@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HEAD = "plugin     version  distribution       runs           required  hooks"
 END = "on_error, post_response"
 COMMANDS = "estimate_tokens, describe_state, register_commands"
+TWO = "(Did you mean one of: 'new-plugin', 'plugins'?)"
 ORDER = "what it names runs, in its order."
 SCRIPT = Path(sys.executable).with_name("seawall")
 
@@ -214,7 +215,12 @@ def test_the_script_is_the_same_program() -> None:
 
 @pytest.mark.parametrize(
     ("command", "hint"),
-    [("plugin", " Did you mean 'plugins'?"), ("qqq", ""), ("simulat", " Did you mean 'simulate'?")],
+    [
+        ("demoo", " Did you mean 'demo'?"),
+        ("plugin", f" {TWO}"),
+        ("qqq", ""),
+        ("simulat", " Did you mean 'simulate'?"),
+    ],
 )
 def test_an_unknown_command_exits_2_and_names_the_nearest(command: str, hint: str) -> None:
     code, out, err = run(command)

@@ -285,8 +285,8 @@ def test_a_table_of_no_plugin_is_refused_however_plugins_are_chosen(plugins: Any
 
 def test_a_plugin_without_settings_takes_none(here: Path) -> None:
     file = here / "seawall.toml"
-    file.write_text("[files]\nbudget = 1")
-    assert refusal() == f"{file}: unknown setting 'files.budget'; nothing can be set here"
+    file.write_text("plugins = ['testkit']\n[testkit]\nbudget = 1")
+    assert refusal() == f"{file}: unknown setting 'testkit.budget'; nothing can be set here"
 
 
 # -- distributions that are wrong

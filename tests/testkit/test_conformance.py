@@ -10,7 +10,8 @@ from seawall.registry import installed
 from seawall_backoff import Backoff
 from seawall_testkit import assert_conforms
 from seawall_testkit.conformance import checks
-from seawall_testkit.conformance.stage import Stage
+from seawall_testkit.conformance.stage import Ending, Stage
+from seawall_testkit.conformance.watch import WatchedStore
 from testkit import bad_plugins as bad
 
 FOUND = [
@@ -47,6 +48,36 @@ def test_a_broken_promise_is_found_by_its_check(check, plugin, expected):
     with Stage(plugin) as stage:
         said = list(check(stage))
     assert any(expected in what for what in said), said
+
+
+class Ends:
+    """Keeps how calls ended."""
+
+    def __init__(self, ended):
+        self.ended = ended
+
+    @hookimpl
+    def post_response(self, outcome):
+        self.ended.append((outcome.status, len(outcome.attempts), type(outcome.error).__name__))
+
+
+def test_the_calls_of_the_suite_end_as_they_are_said_to():
+    ended = []
+    with Stage(lambda: Ends(ended)) as stage:
+        for ending in Ending:
+            stage.scene(ending, stage.new_witness(), WatchedStore()).run()
+    assert dict(zip(Ending, ended, strict=True)) == {
+        Ending.COMPLETED: ("completed", 1, "NoneType"),
+        Ending.WHOLE: ("completed", 1, "NoneType"),
+        Ending.RETRIED: ("completed", 2, "NoneType"),
+        Ending.REFUSED: ("failed", 1, "BadRequestError"),
+        Ending.CUT: ("failed", 1, "APIConnectionError"),
+        Ending.REJECTED: ("failed", 1, "RequestRejectedError"),
+        Ending.ANSWERED: ("completed", 1, "NoneType"),
+        Ending.STOPPED: ("stopped", 1, "StreamStoppedError"),
+        Ending.LEFT: ("abandoned", 1, "NoneType"),
+        Ending.INTERRUPTED: ("abandoned", 1, "NoneType"),
+    }
 
 
 def test_the_same_plugin_without_the_mistake_conforms():

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seawall.commands.places import Place, nearest, places
 from seawall.fitness import model_of
@@ -12,7 +10,8 @@ from seawall.registry import configured_folder, enabled, installed
 from seawall.settings import Configuration
 from seawall.state.store import shown
 
-DEFAULT = "default"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Setting(NamedTuple):
@@ -39,31 +38,35 @@ def effective(arguments: Mapping[str, Any] | None = None) -> Iterator[Setting]:
     configuration = Configuration(models, arguments)
     configuration.check_names(there)
     core, folder = configuration.core(), configured_folder(arguments)
-    yield _setting(configuration, ("plugins",), names)
+    said = _Sources(configuration)
+    yield said.setting(("plugins",), names)
     # a password may be in it
-    yield _setting(configuration, ("state",), shown(core.state)[1:-1])
-    yield _setting(configuration, ("state_dir",), None if folder is None else str(folder))
+    yield said.setting(("state",), shown(core.state)[1:-1])
+    yield said.setting(("state_dir",), None if folder is None else str(folder))
     for name, model in models.items():
         table = configuration.table(name, model).model_dump(mode="json", fallback=str)
         for key, value in table.items():
-            yield _setting(configuration, (name, key), value)
+            yield said.setting((name, key), value)
 
 
-def said_by(configuration: Configuration, path: tuple[str, ...]) -> str:
-    """Return who said last what is at `path`: a file and line, a variable, or `default`."""
-    source = configuration.source(path)
-    if not source.sets(path):
-        return DEFAULT
-    if source.file is None:
-        return source.name
-    return f"{source.file}:{nearest(_places(source.file), (*source.beneath, *path)).line}"
+class _Sources:
+    """Who said what; each file is read once."""
 
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._places: dict[Path, dict[tuple[str, ...], Place]] = {}
 
-def _setting(configuration: Configuration, path: tuple[str, ...], value: object) -> Setting:
-    said = "none" if value is None else json.dumps(value, ensure_ascii=False)
-    return Setting(".".join(path), said, said_by(configuration, path))
+    def setting(self, path: tuple[str, ...], value: object) -> Setting:
+        """Return the setting at `path`."""
+        said = "none" if value is None else json.dumps(value, ensure_ascii=False)
+        return Setting(".".join(path), said, self._said_by(path))
 
-
-@cache
-def _places(file: Path) -> dict[tuple[str, ...], Place]:
-    return places(file.read_text(encoding="utf-8-sig"))
+    def _said_by(self, path: tuple[str, ...]) -> str:
+        source = self._configuration.source(path)
+        if not source.sets(path):
+            return "default"
+        if (file := source.file) is None:
+            return source.name
+        if file not in self._places:
+            self._places[file] = places(file.read_text(encoding="utf-8-sig"))
+        return f"{file}:{nearest(self._places[file], (*source.beneath, *path)).line}"

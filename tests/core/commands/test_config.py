@@ -230,7 +230,7 @@ def test_the_schema_takes_what_the_readme_configures(validator):
         "state = 3",
         "[[tokens.budgets]]\ndollars = 1",
         "[tokens.limits.claude]\nrequest = 1",
-        "[files]\nx = 1",
+        "[testkit]\nx = 1",
     ],
 )
 def test_the_schema_refuses_what_a_start_refuses(text, validator):

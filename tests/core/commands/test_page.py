@@ -26,7 +26,7 @@ FILES = {
     "two settings that exclude each other": '[backoff]\nmode = "off"\nfallbacks = ["claude-sonnet-5"]',
     "a plugin that is not installed": 'plugins = ["streaming", "bakoff"]',
     "a plugin twice": 'plugins = ["files", "files"]',
-    "a setting for a plugin that has none": "[files]\nworkspace = 1",
+    "a setting for a plugin that has none": 'plugins = ["testkit"]\n[testkit]\nspeed = 1',
     "a store that there is not": 'state = "postgres"',
     "two things at once": "[backoff]\ncap = 0\ncaps = 3",
 }
