@@ -29,6 +29,7 @@ class Budget(BaseModel):
     """Of keys; what follows is JSON, the caller whose books they are last."""
 
     dollars: Annotated[float, Field(gt=0)] | None = None
+    """By the prices that `tokens.prices` and `genai-prices` tell. Either this or `tokens`."""
     tokens: Annotated[int, Field(gt=0, le=2**53)] | None = None
     """Input, cached or not, and output. Either this or `dollars`."""
     per: Per

@@ -39,7 +39,9 @@ class ModelPrice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     input: Dollars
+    """What is neither read from the prompt cache nor written to it."""
     output: Dollars
+    """Thinking included."""
     cache_read: Dollars | None = None
     """`None`: as `input`, since it is not known to be cheaper."""
     cache_write: Dollars | None = None

@@ -16,9 +16,11 @@ class RateLimits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     requests: PositiveFloat | None = None
+    """Attempts of calls."""
     input_tokens: PositiveFloat | None = None
     """Those read from the prompt cache do not count."""
     output_tokens: PositiveFloat | None = None
+    """Thinking included."""
 
     def by_dimension(self) -> dict[str, float]:
         """Return those that are set."""
