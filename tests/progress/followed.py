@@ -83,12 +83,12 @@ class Followed:
             self.clock.now += 1
             self.delta(("abc " * per_second), kind)
 
-    def end(self, status: Any = "completed", *, tokens: int | None = None, error: Any = None) -> None:
+    def end(self, status: Any = "completed", *, tokens: int | None = None, error: Any = None) -> Any:
         if tokens is not None:
             self.call.attempts[-1].usage = Usage(output_tokens=tokens)
         attempts = tuple(self.call.attempts)
         outcome = Outcome(status, attempts, {"content": SECRET}, error)
-        self.plugin.post_response(self.call, outcome)
+        return self.plugin.post_response(self.call, outcome)
 
     @property
     def now(self) -> CallProgress:

@@ -1,14 +1,16 @@
 """Progress: what a long call is doing, to people, applications and operators."""
 
-from seawall_progress.events import Advanced, Ended, Event, PhaseChanged, Started
+from seawall_progress.events import Advanced, Dropped, Ended, Event, PhaseChanged, Started
 from seawall_progress.expecting import expect
 from seawall_progress.plugin import Progress
 from seawall_progress.settings import ProgressSettings
+from seawall_progress.subscription import Subscription, follow, subscribe
 from seawall_progress.values import CallProgress, Expected, Phase
 
 __all__ = [
     "Advanced",
     "CallProgress",
+    "Dropped",
     "Ended",
     "Event",
     "Expected",
@@ -17,5 +19,8 @@ __all__ = [
     "Progress",
     "ProgressSettings",
     "Started",
+    "Subscription",
     "expect",
+    "follow",
+    "subscribe",
 ]

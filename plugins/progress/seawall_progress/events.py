@@ -35,6 +35,13 @@ class Ended:
     progress: CallProgress
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Events were dropped, as those before them were not taken in time."""
+
+    count: int
+
+
 Event = Started | PhaseChanged | Advanced | Ended
 
 

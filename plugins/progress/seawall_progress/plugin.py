@@ -1,19 +1,28 @@
 """The plugin: notes what each call does, as little as possible of it while its chunks pass."""
 
+import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from seawall import Call, Chunk, Outcome, Wait, hookimpl
+from seawall import Call, Chunk, Offload, Outcome, Wait, hookimpl
 from seawall_progress.expecting import said
 from seawall_progress.lines import log_lines
 from seawall_progress.metrics import Metrics
 from seawall_progress.running import RUNNING, Running
 from seawall_progress.settings import ProgressSettings
+from seawall_progress.subscription import followers
+from seawall_progress.terminal import TERMINAL, Shown, Terminal
 from seawall_progress.track import Track
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
+
+    from seawall_progress.events import Listener
+
+_PATIENCE: Final = 0.5
+"""Seconds that the end of a call waits for the terminal to be free."""
 
 
 class Progress:
@@ -24,6 +33,7 @@ class Progress:
         clock: Seconds that never go back.
         meter_provider: Takes the metrics; by default the one that the application has set.
         running: Where the calls are followed.
+        terminal: What shows calls.
     """
 
     Settings = ProgressSettings
@@ -37,18 +47,23 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
         meter_provider: "MeterProvider | None" = None,
         running: Running = RUNNING,
+        terminal: Terminal = TERMINAL,
     ) -> None:
         self._settings = settings = settings or ProgressSettings()
         self._clock = clock
         self._running = running
-        self._lines = log_lines(settings.interval)
+        self._shown = terminal.shown(settings.terminal, interval=settings.interval, file=sys.stderr)
+        lines = log_lines(settings.interval)
+        self._listeners: tuple[Listener, ...] = (lines,) if self._shown is None else (lines, self._shown)
         self._metrics = Metrics(meter_provider, clock=clock, is_on=settings.metrics)
 
     # last: whoever has the call wait comes before, and it is not sent yet
     @hookimpl(trylast=True)
     def pre_request(self, call: Call) -> None:
         self._metrics.sending(call)
-        self._track(call).sending(call)
+        track = self._track(call)
+        track.is_metered = self._metrics in call.state
+        track.sending(call)
         self._running.changed(call)
 
     @hookimpl
@@ -74,24 +89,33 @@ class Progress:
         else:
             track.event(chunk.type, chunk.event, now)
             self._running.changed(call)
-        self._metrics.chunk(call, chunk)
+        if track.is_metered:
+            self._metrics.chunk(call, chunk)
 
     @hookimpl
     def on_error(self, call: Call) -> None:
         self._metrics.answered(call)
 
     @hookimpl
-    def post_response(self, call: Call, outcome: Outcome) -> None:
+    def post_response(self, call: Call, outcome: Outcome) -> Offload | None:
         self._metrics.ended(call, outcome)
         track: Track | None = call.state.get(self)
         if track is not None:
             track.ended(outcome)
             self._running.leave(call)
+        if track is None or self._shown is None:
+            return None
+        # what the application writes next comes below
+        return Offload(partial(_settle, self._shown))
 
     def _track(self, call: Call) -> Track:
         track: Track | None = call.state.get(self)
         if track is None:
             track = Track(call, self._clock, stalled_after=self._settings.stalled_after, said=said())
             call.state[self] = track
-            self._running.follow(call, track, (self._lines,))
+            self._running.follow(call, track, (*self._listeners, *followers()))
         return track
+
+
+def _settle(shown: Shown) -> None:
+    shown.settle(_PATIENCE)

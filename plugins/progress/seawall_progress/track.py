@@ -60,6 +60,7 @@ class Track:
         "append",
         "began",
         "clock",
+        "is_metered",
         "last",
         "longest_gap",
     )
@@ -71,6 +72,8 @@ class Track:
         self.began = self.last = clock()
         """When the last event came is written on the chunk path, as are the next two."""
         self.longest_gap = 0.0
+        self.is_metered = False
+        """Whether metrics are taken of its chunks."""
         self._stalled_after = stalled_after
         self._said = said
         self._lock = threading.Lock()
