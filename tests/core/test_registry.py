@@ -344,6 +344,16 @@ WRITTEN = "it is written for version {} of the plugin API, and this Seawall has 
         ),
         (
             "guard_mod:Guard",
+            "class Guard:\n  seawall_api = 2\n  def __init__(self): raise OSError('a later core has more')",
+            f"{WRITTEN.format(2)}; upgrade seawall-core",
+        ),
+        (
+            "guard_mod:Guard",
+            "class Guard:\n  seawall_api = True",
+            "seawall_api = True: the number of an API version is expected, such as 1",
+        ),
+        (
+            "guard_mod:Guard",
             "class Guard:\n  seawall_api = '1.0'",
             "seawall_api = '1.0': the number of an API version is expected, such as 1",
         ),

@@ -49,6 +49,15 @@ class SettlesOnlySuccess(Slots):
             super().post_response(call, outcome)
 
 
+class MakesWait(SettlesOnlySuccess):
+    """The same; and who finds no slot waits for one."""
+
+    @hookimpl
+    def pre_request(self, call):
+        refused = super().pre_request(call)
+        return seawall.Wait(0.01, "a slot") if refused else None
+
+
 class SettlesInChunks(Slots):
     """Forgets that not every call is a stream, and that streams break."""
 

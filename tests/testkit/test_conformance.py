@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from seawall import hookimpl
+from seawall import Reject, RequestRejectedError, hookimpl
 from seawall.registry import installed
 from seawall_backoff import Backoff
 from seawall_testkit import assert_conforms
@@ -24,6 +24,11 @@ FOUND = [
         checks.settles,
         bad.SettlesOnlySuccess,
         "was left by its caller in its stream stays reserved",
+    ),
+    (
+        checks.settles,
+        bad.MakesWait,
+        "a call that failed with HTTP 400 stays reserved: the next one gets Wait",
     ),
     (checks.settles, bad.SettlesInChunks, "a call that completed without a stream stays reserved"),
     (checks.settles, bad.LeavesALease, "a call that completed stays reserved: a lease is left in 'slots'"),
@@ -82,6 +87,15 @@ def test_the_calls_of_the_suite_end_as_they_are_said_to():
 
 def test_the_same_plugin_without_the_mistake_conforms():
     assert_conforms(bad.Slots)
+
+
+def test_a_plugin_that_lets_no_call_through_conforms():
+    class Closed:
+        @hookimpl
+        def pre_request(self, call):
+            return Reject(RequestRejectedError("closed"))
+
+    assert_conforms(Closed)
 
 
 def test_one_error_names_all_that_is_broken_and_says_what_to_do():

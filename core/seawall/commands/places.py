@@ -36,7 +36,6 @@ class Place(NamedTuple):
 
 def places(text: str) -> dict[Path, Place]:
     """Return the place of each key, and of each element of a list, in TOML that `tomllib` has read."""
-    text = text.replace("\r\n", "\n")
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     found = {}
     line = 0

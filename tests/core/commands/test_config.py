@@ -195,10 +195,16 @@ def test_check_tells_of_a_plugin_that_would_not_start_where_it_is_named(source, 
     assert said in out
 
 
-def test_check_makes_no_store(here, run):
-    (here / "x.toml").write_text(f"state_dir = '{here / 'state'}'")
+def test_check_makes_no_store(here, run, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(here / "home"))
+    (here / "x.toml").write_text(f"state = 'sqlite'\nstate_dir = '{here / 'state'}'")
     assert run("config", "check", "x.toml")[0] == 0
-    assert not (here / "state").exists()
+    assert [path.name for path in here.iterdir()] == ["x.toml"]
+
+
+def test_check_looks_at_the_tables_of_plugins_that_do_not_run(here, run):
+    (here / "x.toml").write_text("plugins = ['files']\n[backoff]\ncap = 0")
+    assert run("config", "check", "x.toml")[1].startswith("x.toml:3:1: backoff.cap = 0: ")
 
 
 # -- schema
