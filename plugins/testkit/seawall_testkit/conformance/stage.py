@@ -149,14 +149,6 @@ class Stage:
     def __enter__(self) -> Self:
         folder = self._open.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         self._settings = {"state": "memory", "state_dir": folder}
-        for fault in {None, *_FAULTS.values()}:
-            for is_async in (False, True):  # one each, or a question would be known to the second
-                faults = [fault] if fault else []
-                simulator = Simulator(faults=faults, answer_tokens=40, unknown_events=True)
-                self._simulators[fault, is_async] = self._open.enter_context(simulator)
-            http_client = anthropic.DefaultHttpxClient(verify=False)
-            client = anthropic.Anthropic(**self._connection(fault, is_async=False), http_client=http_client)
-            self._clients[fault] = self._open.enter_context(client)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -184,7 +176,12 @@ class Stage:
 
     def protected(self, ending: Ending, plugins: list[object]) -> anthropic.Anthropic:
         """Return a client whose calls go where this ending is."""
-        client = self._clients[_FAULTS.get(ending)]
+        fault = _FAULTS.get(ending)
+        if fault not in self._clients:
+            http_client = anthropic.DefaultHttpxClient(verify=False)
+            bare = anthropic.Anthropic(**self._connection(fault, is_async=False), http_client=http_client)
+            self._clients[fault] = self._open.enter_context(bare)
+        client = self._clients[fault]
         return seawall.protect(client, plugins=plugins, settings=self._settings)
 
     @asynccontextmanager
@@ -198,8 +195,13 @@ class Stage:
             yield seawall.protect(bare, plugins=plugins, settings=self._settings)
 
     def _connection(self, fault: Fault | None, *, is_async: bool) -> dict[str, Any]:
-        base_url = self._simulators[fault, is_async].base_url
-        return {"base_url": base_url, "api_key": "test", "timeout": 20.0, "max_retries": 0}
+        # one for sync and one for async clients, or a question would be known to the second
+        simulator = self._simulators.get((fault, is_async))
+        if simulator is None:
+            faults = [fault] if fault else []
+            simulator = Simulator(faults=faults, answer_tokens=40, unknown_events=True)
+            self._simulators[fault, is_async] = self._open.enter_context(simulator)
+        return {"base_url": simulator.base_url, "api_key": "test", "timeout": 20.0, "max_retries": 0}
 
 
 class Scene:
