@@ -74,8 +74,9 @@ def installed() -> dict[str, Installed]:
     found: dict[str, Installed] = {}
     for point in entry_points(group=GROUP):
         # what a broken uninstall leaves behind has neither name nor version
-        name, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
-        there = Installed(point.name, name or "unknown", version or "unknown", point)
+        told: Any = point.dist.metadata if point.dist else {}
+        name, version = (told.get(key, "unknown") for key in ("Name", "Version"))
+        there = Installed(point.name, name, version, point)
         other = found.setdefault(point.name, there)
         if other.distribution != there.distribution:
             one, two = sorted((other.distribution, there.distribution))

@@ -18,12 +18,20 @@ from seawall_testkit.conformance.watch import WatchedStore
 from seawall_testkit.frames import frame_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
     from seawall import Call
     from seawall_testkit.conformance.stage import Scene, Stage
     from seawall_testkit.conformance.witness import Said, Witness
+
+if sys.version_info >= (3, 14):
+    from annotationlib import Format
+
+    # it would evaluate annotations, whose names may be there for type checkers only
+    _UNEVALUATED: Final[Mapping[str, Any]] = {"annotation_format": Format.FORWARDREF}
+else:
+    _UNEVALUATED: Final[Mapping[str, Any]] = {}
 
 _CALLS: Final = 3
 """Of each ending: enough for a reservation to be in the way, and too few for a circuit to open."""
@@ -79,7 +87,7 @@ def tolerates_unknown_events(stage: Stage) -> Iterator[str]:
     hook: Any = getattr(witness, "on_chunk", None)
     if hook is None:
         return
-    names = inspect.signature(hook).parameters
+    names = inspect.signature(hook, **_UNEVALUATED).parameters
 
     def tell(call: Call, chunk: Chunk) -> None:
         if chunk.type != "content_block_delta":
