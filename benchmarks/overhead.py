@@ -8,14 +8,19 @@ printed: on a shared machine the rest is noise.
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import anthropic
 import httpx2
 from own_state import own_state
 
 import seawall
+from seawall_progress import Progress
+from seawall_progress.display import Display
+from seawall_progress.terminal import Terminal
 
 _START = {
     "type": "message_start",
@@ -45,10 +50,13 @@ def main() -> None:
     options = parser.parse_args()
     frames = _frames(options.events)
     for batch in (1, 16):
-        bare, protected = _clients(frames, batch)
+        bare, protected, without, followed, shown = _clients(frames, batch)
         cases = {
             "bare create(stream=True)": lambda bare=bare: _drain(bare),
             "protected create(stream=True)": lambda protected=protected: _drain(protected),
+            "all but progress": lambda without=without: _drain(without),
+            "and progress, nobody looks": lambda followed=followed: _drain(followed),
+            "and progress, on a terminal": lambda shown=shown: _drain(shown),
             "bare stream().get_final_message()": lambda bare=bare: _final(bare),
             "protected create(), enforced": lambda protected=protected: protected.messages.create(**_PARAMS),
         }
@@ -59,6 +67,11 @@ def main() -> None:
         extra = (
             (best["protected create(stream=True)"] - best["bare create(stream=True)"]) / options.events * 1e6
         )
+        for case in ("and progress, nobody looks", "and progress, on a terminal"):
+            adds = (best[case] - best["all but progress"]) / options.events * 1e6
+            print(
+                f"{case}: {adds:.2f} us/event; over bare: {best[case] / best['bare create(stream=True)']:.2f}"
+            )
         share = best["protected create(), enforced"] / best["bare stream().get_final_message()"]
         print(
             f"added to a stream: {extra:.2f} us/event; enforced create over get_final_message(): {share:.2f}"
@@ -90,14 +103,29 @@ class _Body(httpx2.SyncByteStream):
         return iter(self._chunks)
 
 
-def _clients(frames: list[bytes], batch: int) -> tuple[anthropic.Anthropic, anthropic.Anthropic]:
+def _clients(frames: list[bytes], batch: int) -> tuple[anthropic.Anthropic, ...]:
     chunks = [b"".join(frames[start : start + batch]) for start in range(0, len(frames), batch)]
     headers = {"content-type": "text/event-stream"}
     transport = httpx2.MockTransport(
         lambda _request: httpx2.Response(200, headers=headers, stream=_Body(chunks))
     )
     bare = anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport), timeout=600.0)
-    return bare, seawall.protect(bare)
+    return bare, seawall.protect(bare), *_followed(bare)
+
+
+def _followed(bare: anthropic.Anthropic) -> list[anthropic.Anthropic]:
+    """Return clients without the progress plugin, with it, and with it and a terminal that is shown."""
+    rest = ["streaming", "backoff", "tokens", "files"]
+    shown = Progress(terminal=_Shown())
+    plugins = (rest, [*rest, Progress()], [*rest, shown])
+    return [seawall.protect(bare, plugins=several) for several in plugins]
+
+
+class _Shown(Terminal):
+    """A terminal that nobody sees."""
+
+    def shown(self, *_args: object, **_options: object) -> Display:
+        return Display(Path(os.devnull).open("w", encoding="utf-8"))
 
 
 def _drain(client: anthropic.Anthropic) -> None:

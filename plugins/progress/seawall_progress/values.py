@@ -61,7 +61,7 @@ class CallProgress:
     is_exact: bool
     """Whether the API counted them; else they are estimated."""
     hides_thinking: bool
-    """Part of them is thinking that is not shown: it is estimated once it is over, so there may be more."""
+    """Part of the answer is thinking that is not shown: there are more until the API has counted them."""
     rate: float | None
     """Tokens per second lately, of the last ten seconds; `None` where too little came to tell."""
     overall_rate: float | None
