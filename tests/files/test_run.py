@@ -9,27 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from files.commands import PROMPT, environment
+from seawall_files.journal import recover
 from seawall_testkit import Fault, Simulator
 
 SEAWALL = str(Path(sys.executable).with_name("seawall"))
-PROMPT = "Write the report.\n"
 MESSAGES = [{"role": "user", "content": PROMPT}]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working directory with a prompt and an old answer."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "prompt.md").write_text(PROMPT, encoding="utf-8")
-    (tmp_path / "answer.md").write_text("old", encoding="utf-8")
-    return tmp_path
-
-
-def environment(simulator, **variables):
-    address = simulator.base_url if simulator else "http://127.0.0.1:1"
-    mine = {key: value for key, value in os.environ.items() if not key.startswith(("ANTHROPIC_", "SEAWALL_"))}
-    settings = {"SEAWALL_BACKOFF__BASE": "0.001", "PYTHONUTF8": "1", **variables}
-    return {**mine, "ANTHROPIC_BASE_URL": address, "ANTHROPIC_API_KEY": "test", **settings}
 
 
 def run(*arguments, simulator=None, stdin="", **variables):
@@ -65,19 +50,45 @@ def test_without_a_file_the_answer_goes_to_stdout_and_the_prompt_comes_from_stdi
     }
 
 
-def test_a_failure_keeps_the_old_file_and_says_where_the_received_part_is(folder):
+def test_a_failure_keeps_the_old_file_and_the_same_command_goes_on(folder, seawall_here, monkeypatch):
+    fault = Fault("error_event", event=100, error_type="invalid_request_error")
+    journal = folder / "answer.md.seawall-journal"
+    command = ("run", "prompt.md", "-o", "answer.md")
+    with Simulator(faults=[fault], answer_tokens=900) as simulator:
+        code, _, said = seawall_here(*command, simulator=simulator)
+        assert code == 1
+        assert "BadRequestError (400, request req_" in said
+        assert f"what was received is in {journal.name}, and the same command again goes on" in said
+        assert (folder / "answer.md").read_text(encoding="utf-8") == "old"
+        # also where the plugin is not among those that run
+        monkeypatch.setenv("SEAWALL_PLUGINS", '["backoff"]')
+        code, _, said = seawall_here(*command, simulator=simulator)
+        assert (code, said.startswith("answer.md: ")) == (0, True)
+        assert [request.way for request in simulator.requests] == ["plain", "user_turn"]
+        assert (folder / "answer.md").read_text(encoding="utf-8") == simulator.text_for(MESSAGES)
+    assert not journal.exists()
+
+
+def test_without_a_file_a_failure_says_where_the_received_part_is(folder, seawall_here):
     fault = Fault("error_event", event=60, error_type="invalid_request_error")
     with Simulator(faults=[fault]) as simulator:
-        done = run("prompt.md", "-o", "answer.md", simulator=simulator)
+        code, out, said = seawall_here("run", "prompt.md", simulator=simulator)
         text = simulator.text_for(MESSAGES)
-    partial = (folder / "answer.partial.md").read_text(encoding="utf-8")
-    assert done.returncode == 1
+    partial = (folder / "seawall-answer.partial.md").read_text(encoding="utf-8")
+    assert (code, out) == (1, "")
     assert partial
     assert text.startswith(partial)
-    assert f"{len(partial):,} characters" in done.stderr
-    assert "answer.partial.md" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert (folder / "answer.md").read_text(encoding="utf-8") == "old"
+    assert f"the {len(partial):,} characters that were received are in seawall-answer.partial.md" in said
+
+
+def test_an_answer_whose_file_cannot_be_written_goes_to_stdout_too(folder, seawall_here):
+    with Simulator(answer="The answer.") as simulator:
+        seawall_here("run", "prompt.md", "-o", "new.md", simulator=simulator)
+        (folder / "new.md").unlink()
+        (folder / ".new.md.seawall-new").mkdir()
+        code, out, said = seawall_here("run", "prompt.md", "-o", "new.md", simulator=simulator)
+    assert (code, out) == (1, "The answer.\n")
+    assert "'new.md' could not be written" in said.replace(f"{folder}{os.sep}", "")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +137,7 @@ def test_a_prompt_that_is_not_utf_8_is_refused(folder):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
-def test_ctrl_c_exits_130_and_keeps_what_was_received(folder):
+def test_ctrl_c_exits_130_and_says_how_to_go_on(folder):
     with Simulator(faults=[Fault("stall", event=60)]) as simulator:
         command = [SEAWALL, "-v", "run", "prompt.md", "-o", "answer.md"]
         variables = environment(simulator, SEAWALL_PROGRESS__INTERVAL="1e-9")
@@ -135,9 +146,8 @@ def test_ctrl_c_exits_130_and_keeps_what_was_received(folder):
         next(line for line in process.stderr if re.search(r"writing, about \d\d", line))
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
-        text = simulator.text_for(MESSAGES)
     assert process.returncode == 130
-    partial = (folder / "answer.partial.md").read_text(encoding="utf-8")
-    assert text.startswith(partial)
-    assert "interrupted; the " in stderr
+    assert "interrupted; what was received is in answer.md.seawall-journal, and the same" in stderr
     assert (folder / "answer.md").read_text(encoding="utf-8") == "old"
+    frames = b"".join(record.payload for record in recover(folder / "answer.md.seawall-journal").records())
+    assert b"text_delta" in frames

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Files:
-    """Saves the answer of a call that is made inside `saving`; adds `seawall run` to the command line.
+    """Saves the answer of a call that is made inside `saving`; adds `seawall run` and `seawall journals`.
 
     Args:
         clock: Seconds since the epoch.
@@ -36,9 +36,10 @@ class Files:
 
     @hookimpl
     def register_commands(self, cli: "click.Group") -> None:
-        from seawall_files.cli import run  # noqa: PLC0415 - only the command line needs it
+        from seawall_files.cli import journals, run  # noqa: PLC0415 - only the command line needs it
 
         cli.add_command(run)
+        cli.add_command(journals)
 
     # first: what an earlier process received changes what others are asked about
     @hookimpl(tryfirst=True)

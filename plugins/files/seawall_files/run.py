@@ -1,6 +1,8 @@
 """What `seawall run` does: one prompt, one answer, all enabled protections."""
 
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -8,7 +10,10 @@ import anthropic
 import click
 
 import seawall
+from seawall.registry import enabled, installed
 from seawall_files.atomic import write_atomic
+from seawall_files.errors import NotSavedError
+from seawall_files.saving import Saving, saving
 
 if TYPE_CHECKING:
     from anthropic.types import Message
@@ -22,21 +27,41 @@ def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: 
             f"the folder of {str(output)!r} does not exist; make it first, as nothing has been sent yet"
         )
     params: dict[str, Any] = {"system": system} if system else {}
+    messages: list[Any] = [{"role": "user", "content": text}]
+    params |= {"model": model, "max_tokens": max_tokens, "messages": messages}
+    deliver(lambda client: client.messages.create(**params), output, again="the same command again")
+
+
+def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None, *, again: str) -> None:
+    """Let a protected client ask, and write the answer; leaves by `sys.exit` where that fails.
+
+    Args:
+        ask: Makes one call.
+        output: Where the answer is saved; `None`: it goes to stdout.
+        again: How a call that failed is made once more.
+    """
+    saved = None if output is None else saving(output)
     try:
-        client = seawall.protect(anthropic.Anthropic())
+        names = enabled(installed())
+        # what is saved is saved, whatever else runs
+        plugins = None if "files" in names else [*names, "files"]
+        client = seawall.protect(anthropic.Anthropic(), plugins=plugins)
         if not (client.api_key or client.auth_token or client.credentials):
             raise click.UsageError("the SDK finds no key; set ANTHROPIC_API_KEY")
-        message = client.messages.create(
-            model=model, max_tokens=max_tokens, messages=[{"role": "user", "content": text}], **params
-        )
+        with saved or nullcontext():
+            message = ask(client)
     except seawall.ConfigError as error:
         raise click.UsageError(str(error)) from error
+    except NotSavedError as error:
+        click.echo(error.text)
+        click.echo(f"seawall: {error}; it is on stdout too", err=True)
+        sys.exit(1)
     except (anthropic.AnthropicError, seawall.SeawallError) as error:
-        _fail(error, output)
+        _fail(error, saved, again)
     except KeyboardInterrupt as interrupt:
-        click.echo(f"interrupted; {_kept(interrupt, output)}", err=True)
+        click.echo(f"interrupted; {_kept(interrupt, saved, again)}", err=True)
         sys.exit(130)
-    _write(message, output)
+    _tell(message, output)
 
 
 def _read(prompt: Path) -> str:
@@ -54,20 +79,14 @@ def _read(prompt: Path) -> str:
     return text
 
 
-def _write(message: "Message", output: Path | None) -> None:
-    text = _text_of(message)
+def _tell(message: "Message", output: Path | None) -> None:
+    """Say what came of a call; its answer, if it is not in a file."""
     if output is None:
-        click.echo(text)
+        click.echo(_text_of(message))
     else:
-        try:
-            write_atomic(output, text.encode())
-        except OSError as error:
-            click.echo(text)
-            click.echo(
-                f"seawall: cannot write {str(output)!r}: {error.strerror}; the answer is on stdout", err=True
-            )
-            sys.exit(1)
-        click.echo(f"{output}: {message.usage.output_tokens:,} tokens, {message.stop_reason}", err=True)
+        click.echo(
+            f"{_shown(output)}: {message.usage.output_tokens:,} tokens, {message.stop_reason}", err=True
+        )
     if message.stop_reason == "max_tokens":
         click.echo("seawall: the answer was cut by --max-tokens; give it more", err=True)
     if message.stop_reason == "refusal":
@@ -75,8 +94,8 @@ def _write(message: "Message", output: Path | None) -> None:
         sys.exit(1)
 
 
-def _fail(error: Exception, output: Path | None) -> NoReturn:
-    click.echo(f"seawall: {_said(error)}\nseawall: {_kept(error, output)}", err=True)
+def _fail(error: Exception, saved: Saving | None, again: str) -> NoReturn:
+    click.echo(f"seawall: {_said(error)}\nseawall: {_kept(error, saved, again)}", err=True)
     sys.exit(1)
 
 
@@ -89,21 +108,33 @@ def _said(error: Exception) -> str:
     return "\n".join([f"{type(error).__name__}{status}: {error}", *getattr(error, "__notes__", ())])
 
 
-def _kept(error: BaseException, output: Path | None) -> str:
-    """Save what an ended call had of its answer; returns a sentence that says where."""
+def _kept(error: BaseException, saved: Saving | None, again: str) -> str:
+    """Return a sentence that says where what an ended call had of its answer is."""
+    if saved is None:
+        return _kept_in_a_file(error)
+    path = _shown(saved.path)
+    if not saved.journal.exists():
+        return f"nothing was received; {path} is as it was"
+    return f"what was received is in {_shown(saved.journal)}, and {again} goes on; {path} is as it was"
+
+
+def _shown(path: Path) -> Path:
+    """Return a path as short as it can be said here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _kept_in_a_file(error: BaseException) -> str:
+    """Save what a call had of its answer that was to go to stdout; returns a sentence that says where."""
     partial: Message | None = getattr(error, "partial_message", None)
     text = _text_of(partial) if partial is not None else ""
-    old = f"{output} is as it was" if output is not None else "nothing was written"
     if not text:
-        return f"nothing was received; {old}"
-    path = (output or Path("seawall-answer.md")).with_suffix(".partial.md")
+        return "nothing was received; nothing was written"
+    path = Path("seawall-answer.partial.md")
     try:
         write_atomic(path, text.encode())
     except OSError as failure:
-        return (
-            f"{len(text):,} characters were received, but {path} cannot be written: {failure.strerror}; {old}"
-        )
-    return f"the {len(text):,} characters that were received are in {path}; {old}"
+        return f"{len(text):,} characters were received, but {path} cannot be written: {failure.strerror}"
+    return f"the {len(text):,} characters that were received are in {path}; with -o a call can go on"
 
 
 def _text_of(message: "Message") -> str:

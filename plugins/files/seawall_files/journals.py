@@ -1,0 +1,113 @@
+"""What `seawall journals` does: says which answers are not whole yet, and what there is of them."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from anthropic.types import Message
+
+from seawall_files.earlier import earlier_attempts
+from seawall_files.errors import JournalError
+from seawall_files.glimpse import text_of
+from seawall_files.journal import Recovered, recover, remove
+from seawall_files.locks import TargetLock
+from seawall_files.places import JOURNAL, journal_path, real_target
+from seawall_files.run import deliver
+
+
+def list_journals(folder: Path) -> None:
+    """Print one line for each journal in a folder."""
+    found = sorted(path for path in folder.iterdir() if path.name.endswith(JOURNAL))
+    if not found:
+        click.echo(f"no journals in {folder}", err=True)
+    for path in found:
+        click.echo(f"{path}  {_summary(path)}")
+
+
+def _summary(path: Path) -> str:
+    try:
+        recovered = recover(path)
+    except JournalError as error:
+        return error.reason
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return (
+        f"{_state(recovered)}, {recovered.header.model}, begun {_moment(recovered)}, {recovered.end:,} bytes"
+    )
+
+
+def _state(recovered: Recovered) -> str:
+    if recovered.is_done:
+        return "whole"
+    return "a part" if recovered.problem is None else f"a part ({recovered.problem})"
+
+
+def _moment(recovered: Recovered) -> str:
+    return f"{datetime.fromtimestamp(recovered.header.created, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def show(path: Path) -> None:
+    """Print what there is of an answer, and on stderr what is known of it."""
+    journal, recovered = _found(path)
+    header = recovered.header
+    click.echo(f"{journal}: {_state(recovered)} of the answer to be saved to {header.target}", err=True)
+    click.echo(f"{header.model}, begun {_moment(recovered)}, by seawall {header.seawall}", err=True)
+    try:
+        attempts = earlier_attempts(recovered.records())
+    except ValueError as error:
+        raise JournalError(str(journal), f"cannot be used: {error}") from error
+    click.echo(f"{len(attempts)} attempt{'s' * (len(attempts) != 1)} so far", err=True)
+    click.echo(text_of(attempts))
+
+
+def resume(path: Path) -> None:
+    """Make the request of a journal again: go on with its answer."""
+    journal, recovered = _found(path)
+    header = recovered.header
+    if not header.request or header.details.get("beta"):
+        raise JournalError(str(journal), "can be resumed by the program that wrote it only; run it again")
+    request = dict(header.request)
+    deliver(
+        lambda client: client.post("/v1/messages", cast_to=Message, body=request),
+        _target(journal, recovered),
+        again="`seawall journals resume` again",
+    )
+
+
+def discard(paths: Sequence[Path], *, is_sure: bool) -> None:
+    """Remove journals; asks before, unless that is not wanted."""
+    for path in paths:
+        journal = _journal(path)
+        if not journal.exists():
+            raise click.UsageError(f"there is no journal {str(journal)!r}")
+        if not (is_sure or click.confirm(f"{journal}: {_summary(journal)}. Remove it?", err=True)):
+            sys.exit(1)
+        with TargetLock.take(_target_of(journal), timeout=0, command="seawall journals discard"):
+            remove(journal)
+        click.echo(f"{journal} is removed", err=True)
+
+
+def _journal(path: Path) -> Path:
+    """Return the path of a journal, given as that or as the file that is saved to."""
+    return path if path.name.endswith(JOURNAL) else journal_path(real_target(path))
+
+
+def _found(path: Path) -> tuple[Path, Recovered]:
+    journal = _journal(path)
+    try:
+        return journal, recover(journal)
+    except FileNotFoundError as error:
+        raise click.UsageError(f"there is no journal {str(journal)!r}") from error
+
+
+def _target_of(journal: Path) -> Path:
+    return real_target(journal.with_name(journal.name.removesuffix(JOURNAL)))
+
+
+def _target(journal: Path, recovered: Recovered) -> Path:
+    """Return what is saved to: beside its journal, wherever both were moved."""
+    beside = _target_of(journal)
+    # a long name is cut in that of its journal
+    return beside if journal_path(beside) == real_target(journal) else Path(recovered.header.target)
