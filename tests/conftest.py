@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from calls import Witness
+from seawall.cli import cli
 
 pytest_plugins = ["browser"]
 
@@ -27,6 +28,14 @@ BEGIN, END = "<!-- written by the test run: begin -->\n", "<!-- end -->\n"
 _cells: dict[tuple[str, str, str, str], str] = {}
 """What became of a call, by block, fault, sync or async, and surface."""
 _rewritten: list[Path] = []
+
+
+@pytest.fixture(autouse=True)
+def _commands_of_plugins() -> Iterator[None]:
+    """Take back the commands that plugins added where a test ran the command line in this process."""
+    before = dict(cli.commands)
+    yield
+    cli.commands = before
 
 
 @pytest.fixture(scope="session", autouse=True)

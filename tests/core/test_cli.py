@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from seawall.cli import cli, main
+from seawall.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,11 +53,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    """Take back the commands that plugins of a test added, and what `--verbose` set."""
-    commands, logger = dict(cli.commands), logging.getLogger("seawall")
+    """Take back what `--verbose` set."""
+    logger = logging.getLogger("seawall")
     level, handlers = logger.level, list(logging.root.handlers)
     yield
-    cli.commands = commands
     logger.setLevel(level)
     logging.root.handlers[:] = handlers
 

@@ -153,6 +153,8 @@ class Ledger:
             while len(self._waiting) > _MOST_WAITING:
                 self._waiting.popleft()
                 self._lost += 1
+        # it may have ended while nothing was waiting
+        self._pulse.start()
         if not self._is_failing:
             _log.warning("the ledger cannot be written, calls go on: %s: %s", self.path, why)
         self._is_failing = True
