@@ -8,6 +8,7 @@ from .errors import (
 from .forks import call_after_fork as call_after_fork
 from .index import Index as Index
 from .memory import MemoryStore as MemoryStore
+from .pulse import Pulse as Pulse
 from .redis import RedisStore as RedisStore
 from .sqlite import SQLiteStore as SQLiteStore
 from .sqlite_file import SQLiteFile as SQLiteFile

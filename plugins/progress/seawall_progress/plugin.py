@@ -10,6 +10,7 @@ from seawall import Call, Chunk, Offload, Outcome, Wait, hookimpl
 from seawall_progress.expecting import said
 from seawall_progress.lines import log_lines
 from seawall_progress.metrics import Metrics
+from seawall_progress.publisher import Publisher
 from seawall_progress.running import RUNNING, Running
 from seawall_progress.settings import ProgressSettings
 from seawall_progress.subscription import followers
@@ -17,6 +18,7 @@ from seawall_progress.terminal import TERMINAL, Shown, Terminal
 from seawall_progress.track import Track
 
 if TYPE_CHECKING:
+    import click
     from opentelemetry.metrics import MeterProvider
 
     from seawall_progress.events import Listener
@@ -55,6 +57,7 @@ class Progress:
         self._shown = terminal.shown(settings.terminal, interval=settings.interval, file=sys.stderr)
         lines = log_lines(settings.interval)
         self._listeners: tuple[Listener, ...] = (lines,) if self._shown is None else (lines, self._shown)
+        self._publisher = Publisher(running.calls)
         self._metrics = Metrics(meter_provider, clock=clock, is_on=settings.metrics)
 
     # last: whoever has the call wait comes before, and it is not sent yet
@@ -103,10 +106,17 @@ class Progress:
         if track is not None:
             track.ended(outcome)
             self._running.leave(call)
+            self._publisher.leave(call)
         if track is None or self._shown is None:
             return None
         # what the application writes next comes below
         return Offload(partial(_settle, self._shown))
+
+    @hookimpl
+    def register_commands(self, cli: "click.Group") -> None:
+        from seawall_progress.commands import watch  # noqa: PLC0415 - only the command line needs it
+
+        cli.add_command(watch)
 
     def _track(self, call: Call) -> Track:
         track: Track | None = call.state.get(self)
@@ -114,6 +124,7 @@ class Progress:
             track = Track(call, self._clock, stalled_after=self._settings.stalled_after, said=said())
             call.state[self] = track
             self._running.follow(call, track, (*self._listeners, *followers()))
+            self._publisher.follow(call)
         return track
 
 

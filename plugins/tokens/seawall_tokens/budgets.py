@@ -29,13 +29,12 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from seawall import Amend, BudgetExceededError, Call, Reject, RequestRejectedError, Stop
-from seawall.state import Index, MemoryStore, Store, StoreError, owners
+from seawall.state import Index, MemoryStore, Pulse, Store, StoreError, owners
 from seawall_tokens.booking import Booked, Entry
 from seawall_tokens.books import Books
 from seawall_tokens.budget import INDEX, Budget, Unit
 from seawall_tokens.estimator import Estimate
 from seawall_tokens.prices import Prices, count
-from seawall_tokens.pulse import Pulse
 from seawall_tokens.refusals import exceeded, unchecked, unpriced, used_up
 from seawall_tokens.spending import LEAST, Share, Spending
 from seawall_tokens.tariff import Tariff, spent, tariff

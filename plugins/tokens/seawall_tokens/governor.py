@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable
 
 from seawall import Attempt, Call, Reject, RequestRejectedError, Wait
-from seawall.state import Index, StoreError, call_after_fork
+from seawall.state import Index, Pulse, StoreError, call_after_fork
 from seawall_tokens.admission import Verdict
 from seawall_tokens.callers import Caller
 from seawall_tokens.organizations import INDEX, Organizations
 from seawall_tokens.outputs import Outputs
 from seawall_tokens.prefixes import CacheReads, cached_prefix
-from seawall_tokens.pulse import Pulse
 from seawall_tokens.settings import TokensSettings
 from seawall_tokens.traffic import CHARACTERS, Traffic
 from seawall_tokens.turn import Turn

@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from seawall import Call, Outcome, state
 from seawall_tokens.prices import Prices
-from seawall_tokens.pulse import Pulse
 from seawall_tokens.rows import FILE, PUT, TABLE, VERSION, Row, Track
 
 _log: Final = logging.getLogger("seawall.tokens.ledger")
@@ -116,7 +115,7 @@ class Ledger:
         self._waiting: deque[Row] = deque()
         """Rows of attempts that have ended which are not in the file yet."""
         self._lost = 0
-        self._pulse = Pulse(self.flush, self._is_needed, interval=self._interval, name="seawall-ledger")
+        self._pulse = state.Pulse(self.flush, self._is_needed, interval=self._interval, name="seawall-ledger")
         self._owner = state.owners.new_owner()
 
     def _is_needed(self) -> bool:

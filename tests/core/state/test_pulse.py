@@ -2,7 +2,7 @@
 
 import threading
 
-from seawall_tokens.pulse import Pulse
+from seawall.state import Pulse
 
 NEVER, OFTEN, PATIENCE = 3_600.0, 0.001, 10.0
 
