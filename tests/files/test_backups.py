@@ -104,6 +104,15 @@ def test_a_copy_has_the_mode_of_the_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "f.~1~").stat().st_mode) == 0o640
 
 
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_what_is_written_once_more_pushes_out_no_backup(size: int, tmp_path: Path) -> None:
+    for sign in ("1", "2", "3", "3", "3"):
+        write_atomic(tmp_path / "f", sign.encode() * size, backups=2)
+    assert contents(tmp_path) == {"f": "3" * size, "f.~1~": "1" * size, "f.~2~": "2" * size}
+    write_atomic(tmp_path / "f", b"3" * (size - 1) + b"4", backups=2)
+    assert sorted(contents(tmp_path)) == ["f", "f.~2~", "f.~3~"]
+
+
 def test_a_file_that_could_not_be_replaced_is_backed_up_once(tmp_path: Path) -> None:
     class Full(Folder):
         def rename(self, name: str, other: Folder, new: str) -> None:

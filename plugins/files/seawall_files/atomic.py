@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 
-from seawall_files.backups import back_up, prune
+from seawall_files.backups import back_up, holds, prune
 from seawall_files.folder import Folder
 from seawall_files.places import real_target
 from seawall_files.temporary import NEW_MODE, discard, written
@@ -51,7 +51,7 @@ def replace_file(
         OSError: It could not be written; the old file is as it was.
     """
     old = _status(folder, name)
-    if backups and old is not None:
+    if backups and old is not None and not holds(folder, name, data):
         # where the file is not replaced then, the next time finds it
         back_up(folder, name, temporary=temporary)
     replace_in(folder, name, data, old, temporary=temporary)

@@ -43,6 +43,22 @@ def back_up(folder: Folder, name: str, *, temporary: str | None = None) -> str |
         return backup
 
 
+def holds(folder: Folder, name: str, data: bytes) -> bool:
+    """Whether the file `name` holds `data`, as it does where a run that replaced it was killed right after.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if folder.status(name).st_size != len(data):
+        return False
+    rest = memoryview(data)
+    for piece in _pieces(folder, name):
+        if rest[: len(piece)] != piece:
+            return False
+        rest = rest[len(piece) :]
+    return not rest
+
+
 def prune(folder: Folder, name: str, *, keep: int) -> None:
     """Remove all but the newest `keep` backups of the file `name`; what cannot be removed stays."""
     taken = numbers(folder, name)
