@@ -4,7 +4,9 @@
 
 Half of the calls run in threads with one sync client, half in tasks with one async client; each is made by a
 drawn surface, and some are abandoned half-way, cancelled or ended by a deadline. The simulators run in a
-process of their own, each with faults of its own; every transient kind comes on some of them.
+process of their own, each with faults of its own; every transient kind comes on some of them. Where every
+call gets an error status once, a circuit would hold all but a few, so there calls know nothing of each other
+(`mode = "off"`); outages are what `outage.py` is about.
 
 After a warm-up of a fifth of the time the table tells the least, median and greatest of every figure, and how
 it grows by the minute. The exit code is 1 when an answer was not exact or a call failed or hung, when the
@@ -42,12 +44,13 @@ SETTINGS = {
     "backoff": {"base": 0.05, "cap": 1.0, "max_attempts": 30},
     "streaming": {"idle_timeout": 2.0, "content_timeout": 1.5},
 }
+WHERE_IT_REFUSES = {**SETTINGS, "backoff": {**SETTINGS["backoff"], "mode": "off"}}
 WARM_UP = 0.2
 GROWTH = 0.05
 """Share by which the memory may grow, once the allocator has what it needs."""
 SAMPLES = 100
-PATIENCE = 30.0
-"""Seconds the last calls, and then what they leave behind, may take to end."""
+PATIENCE = 90.0
+"""Seconds the last calls, which a circuit may hold, and then what they leave behind, may take to end."""
 MIDWAY = ("reset", "fin", "eof", "error_event", "malformed_json", "invalid_utf8")
 SILENT = ("stall", "stall_with_pings")
 STATUSES = (429, 500, 502, 503, 504, 529)
@@ -91,7 +94,8 @@ def serve(pipe: Connection, seed: int) -> None:
             Simulator(faults=faults, misbehaviour=how, tokens_per_second=TOKENS_PER_SECOND, **ANSWER).start()
         )
     hangs = [any(fault.kind == "stall_with_pings" for fault in faults) for faults in drawn_faults]
-    pipe.send(list(zip([simulator.base_url for simulator in simulators], hangs, strict=True)))
+    refuses = [any(fault.place == "head" for fault in faults) for faults in drawn_faults]
+    pipe.send(list(zip([simulator.base_url for simulator in simulators], hangs, refuses, strict=True)))
     while pipe.recv() is not None:
         pipe.send(sum(simulator.open_connections for simulator in simulators))
     for simulator in simulators:
@@ -264,7 +268,7 @@ class Soak:
     def __init__(self, seed: int, pipe: Connection) -> None:
         self._seed = seed
         self._pipe = pipe
-        self._simulators: list[tuple[str, bool]] = pipe.recv()
+        self._simulators: list[tuple[str, bool, bool]] = pipe.recv()
         self.alive = Alive()
         self.tally = Tally()
         self.until = 0.0
@@ -281,6 +285,14 @@ class Soak:
             "tasks": len(asyncio.all_tasks()),
             "calls": len(self.alive.calls),
         }
+
+    def warm(self) -> None:
+        """Make one call: what a process keeps open from then on, its ledger and its state, is no leak."""
+        with anthropic.Anthropic(api_key="test") as bare:
+            client, _ = self._protected(bare)[0]
+            client.messages.create(
+                model="claude-opus-5-5", max_tokens=4096, messages=[{"role": "user", "content": "Warm up."}]
+            )
 
     async def soak(self, calls: int, seconds: float) -> list[tuple[float, dict[str, float]]]:
         """Run so many calls at a time; returns samples with their moments."""
@@ -313,13 +325,12 @@ class Soak:
 
     def _protected(self, bare: Any) -> list[tuple[Any, bool]]:
         """One client for each simulator, all with the connections of `bare`."""
-        return [
-            (
-                seawall.protect(bare.with_options(base_url=url), settings=SETTINGS, plugins=self._plugins),
-                hangs,
-            )
-            for url, hangs in self._simulators
-        ]
+        clients = []
+        for url, hangs, refuses in self._simulators:
+            settings = WHERE_IT_REFUSES if refuses else SETTINGS
+            client = bare.with_options(base_url=url)
+            clients.append((seawall.protect(client, settings=settings, plugins=self._plugins), hangs))
+        return clients
 
     def _thread(self, number: int, clients: list[tuple[anthropic.Anthropic, bool]]) -> None:
         rng, count = random.Random(f"{self._seed} thread {number}"), 0
@@ -406,6 +417,7 @@ def growth(measured: list[tuple[float, dict[str, float]]]) -> float:
 def judged(soak: Soak, calls: int, seconds: float) -> list[str]:
     """Soak, print, and return what is not as it must be."""
     # event loops of their own: one that ends takes its worker threads along
+    soak.warm()
     base = asyncio.run(soak.settled({}))
     samples = asyncio.run(soak.soak(calls, seconds))
     left = asyncio.run(soak.settled(base))
