@@ -29,7 +29,7 @@ WRITING = CallProgress(
     silent=0.1,
     percent=45.2,
     eta=72.0,
-    expected=Expected(8000, "said", 8000, 8000),
+    expected=Expected(8000, "said"),
     attempts=1,
     continuations=0,
 )
@@ -55,7 +55,7 @@ def test_a_line_tells_who_does_what_how_far_how_fast_and_for_how_long():
             "claude-opus-5-5  reports  waiting 12 s: attempt 2 failed (OverloadedError)  58 s",
         ),
         (
-            {"expected": Expected(64000, "ceiling", 64000, 64000), "percent": 5.6, "rate": None},
+            {"expected": Expected(64000, "ceiling"), "percent": 5.6, "rate": None},
             "claude-opus-5-5  reports  writing  6 % of max  ~3,612 tokens  <1 min 12 s left  58 s",
         ),
         (

@@ -55,12 +55,8 @@ def share(percent: float, expected: Expected | None) -> str:
     """Return how much of what is there."""
     if expected is None:
         return f"{percent:.0f} %"
-    match expected.kind:
-        case "ceiling":
-            return f"{percent:.0f} % of max_tokens"
-        case "learned":
-            return f"{percent:.0f} % of {expected.low:,} to {expected.high:,}"
-    return f"{percent:.0f} % of {expected.tokens:,}"
+    whole = "max_tokens" if expected.kind == "ceiling" else f"{expected.tokens:,}"
+    return f"{percent:.0f} % of {whole}"
 
 
 def left(eta: float, expected: Expected | None) -> str:

@@ -240,9 +240,9 @@ class Track:
 
     def _expected(self, call: Call) -> Expected | None:
         if self._said is not None:
-            return Expected(self._said, "said", self._said, self._said)
+            return Expected(self._said, "said")
         if most := call.max_tokens:
-            return Expected(most, "ceiling", most, most)
+            return Expected(most, "ceiling")
         return None
 
     def _percent_of(self, tokens: int, expected: Expected | None) -> float | None:

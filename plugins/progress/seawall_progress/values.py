@@ -26,13 +26,9 @@ class Expected:
     """How many output tokens a call will have."""
 
     tokens: int
-    kind: Literal["said", "learned", "ceiling"]
-    """Who says so: the caller by `expect`, calls of the same model and caller before, or nobody:
-    `max_tokens`, which the answer does not exceed and may stay far below."""
-    low: int
-    """Of ten calls one had less, where it is learned; else the same as `tokens`."""
-    high: int
-    """Of ten calls one had more, where it is learned; else the same as `tokens`."""
+    kind: Literal["said", "ceiling"]
+    """Who says so: the caller by `expect`, or nobody: `max_tokens`, which the answer does not exceed and may
+    stay far below."""
 
 
 @dataclass(frozen=True, slots=True)
