@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from files.processes import started
 from seawall_files.errors import JournalError
 from seawall_files.journal import recover
 from seawall_files.places import journal_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from files.processes import Running, Starter
     from seawall_testkit import Received, Simulator
 
 OLD = "the old answer\n"
 SYNC_INTERVAL = 0.02
 """Seconds: an answer that is written a hundred times faster than by a model is lost as much faster."""
-_SEAWALL = str(Path(sys.executable).with_name("seawall"))
 _LOOK = 0.02
 """Seconds between two looks at what the simulator does not tell of."""
 _PATIENCE = 120.0
@@ -46,8 +45,6 @@ _WEIGHTS: dict[Kind, int] = {
     "answered": 2,
 }
 """What a moment goes by, and how often."""
-_STARTING = 1.0
-"""Seconds that a process takes until it asks, about."""
 _FINISHING = 0.1
 """Seconds that it takes from the answer to its end, about."""
 _BYTES = 20
@@ -88,8 +85,16 @@ class Case:
         """Tokens billed, as a multiple of those of the answer."""
         return self.billed / self.tokens
 
+    @property
+    def errors(self) -> Path:
+        """What the last process said."""
+        return self.folder.with_suffix(".stderr")
+
     def content(self) -> str:
         return self.target.read_text(encoding="utf-8")
+
+    def said(self) -> str:
+        return self.errors.read_text(encoding="utf-8", errors="replace")
 
 
 def cases_of(seed: int, each: int, root: Path) -> Iterator[Case]:
@@ -120,11 +125,22 @@ class Killer:
     Args:
         simulator: Started; it writes at a pace, so that there are moments.
         tokens_per_second: That pace.
+        start: Starts `seawall`.
+        starting: Seconds that it takes then until it asks, about.
     """
 
-    def __init__(self, simulator: Simulator, tokens_per_second: float) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        tokens_per_second: float,
+        *,
+        start: Starter = started,
+        starting: float = 1.0,
+    ) -> None:
         self._simulator = simulator
         self._pace = tokens_per_second
+        self._starter = start
+        self._starting = starting
 
     def run(self, case: Case) -> Case:
         """Kill at each of the moments, then let the command end; tells in the case what came of it.
@@ -148,10 +164,9 @@ class Killer:
             if case.content() != OLD and not journal_path(case.target).exists():
                 break
         else:
-            process = self._start(case)
-            said = process.communicate(timeout=_PATIENCE)[1].decode()
-            if process.returncode != 0:
-                case.wrong.append(f"the last run ended with {process.returncode}: {said}")
+            code = self._start(case).wait(_PATIENCE)
+            if code != 0:
+                case.wrong.append(f"the last run ended with {code}: {case.said()}")
             left = sorted(path.name for path in case.folder.iterdir())
             if left != ["answer.md", "prompt.md"]:
                 case.wrong.append(f"there is more than the answer: {left}")
@@ -161,7 +176,7 @@ class Killer:
         case.billed = sum(one.output_tokens for one in self._requests(case))
         return case
 
-    def _start(self, case: Case) -> subprocess.Popen[bytes]:
+    def _start(self, case: Case) -> Running:
         mine = {
             name: text for name, text in os.environ.items() if not name.startswith(("ANTHROPIC_", "SEAWALL_"))
         }
@@ -172,11 +187,11 @@ class Killer:
             "SEAWALL_STATE_DIR": str(case.folder.parent / "state"),
             "PYTHONUTF8": "1",
         }
-        command = [_SEAWALL, "run", "prompt.md", "-o", case.target.name]
-        return subprocess.Popen(command, cwd=case.folder, env={**mine, **settings}, stderr=subprocess.PIPE)
+        arguments = ["run", "prompt.md", "-o", case.target.name]
+        return self._starter(arguments, case.folder, {**mine, **settings}, case.errors)
 
     def _await(  # noqa: C901 - one branch for each kind
-        self, case: Case, process: subprocess.Popen[bytes], moment: Moment
+        self, case: Case, process: Running, moment: Moment
     ) -> None:
         """Wait for a moment, or the end of the process."""
         before = len(self._requests(case))
@@ -197,7 +212,7 @@ class Killer:
 
         match moment.kind:
             case "started":
-                self._within(moment.share * _STARTING, process, lambda: False)
+                self._within(moment.share * self._starting, process, lambda: False)
             case "asked":
                 self._within(_PATIENCE, process, lambda: asked() is not None)
             case "sent":
@@ -211,7 +226,7 @@ class Killer:
                 self._within(_PATIENCE, process, lambda: asked() is not None)
                 self._within(moment.share * left / self._pace, process, lambda: False)
 
-    def _within(self, seconds: float, process: subprocess.Popen[bytes], is_due: Callable[[], bool]) -> None:
+    def _within(self, seconds: float, process: Running, is_due: Callable[[], bool]) -> None:
         """Wait until something is due, at most some seconds, and no longer than the process runs."""
         while seconds > 0 and process.poll() is None:
             try:
@@ -221,10 +236,10 @@ class Killer:
             else:
                 return
 
-    def _end(self, case: Case, process: subprocess.Popen[bytes]) -> None:
-        said = process.communicate(timeout=_PATIENCE)[1].decode()
-        if process.returncode > 0 or "Traceback" in said:
-            case.wrong.append(f"a run ended with {process.returncode}: {said}")
+    def _end(self, case: Case, process: Running) -> None:
+        code, said = process.wait(_PATIENCE), case.said()
+        if code > 0 or "Traceback" in said:
+            case.wrong.append(f"a run ended with {code}: {said}")
 
     def _check(self, case: Case, whole: str) -> None:
         """What must hold after a kill."""
