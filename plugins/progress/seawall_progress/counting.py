@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from seawall_progress.markup import Markup
+
 Kind = str
 """The kind of delta that brings characters."""
 _KEYS: Final[Mapping[Kind, str]] = {
@@ -35,12 +37,14 @@ class Count:
 
     Args:
         estimate: Tokens of a text.
+        markup: Those beside the texts.
     """
 
-    __slots__ = ("_batches", "_blocks", "_estimate", "_rests", "pieces")
+    __slots__ = ("_batches", "_blocks", "_estimate", "_markup", "_rests", "pieces")
 
-    def __init__(self, estimate: Callable[[str], int]) -> None:
+    def __init__(self, estimate: Callable[[str], int], markup: Markup) -> None:
         self._estimate = estimate
+        self._markup = markup
         self.pieces: deque[Mapping[str, Any]] = deque(maxlen=_KEPT)
         """Events that bring characters and have not been counted."""
         self._blocks: tuple[Mapping[Kind, int], Kind, int] = ({}, "text_delta", 0)
@@ -55,7 +59,7 @@ class Count:
         self._blocks = (self._characters(written), _OF_BLOCK.get(block, "text_delta"), written)
 
     def tokens(self, written: int, *, counts: bool = True) -> int:
-        """Return the tokens of the first `written` characters, estimated.
+        """Return the tokens of the first `written` characters and of what was around them, estimated.
 
         Args:
             written: Characters that the attempt has.
@@ -71,7 +75,7 @@ class Count:
         for kind, number in self._characters(written).items():
             there, its_tokens = counted.get(kind, (0, 0))
             missed += max(number - there, 0) * (its_tokens / there if there else density)
-        return round(tokens + missed)
+        return max(round(tokens + missed) + self._markup.tokens, 0)
 
     def _characters(self, written: int) -> dict[Kind, int]:
         closed, kind, start = self._blocks
@@ -88,13 +92,16 @@ class Count:
         texts: dict[Kind, list[str]] = {}
         pieces = self.pieces
         while pieces:
-            delta = pieces.popleft().get("delta")
+            event = pieces.popleft()
+            delta = event.get("delta")
             if not isinstance(delta, dict):
                 continue
             kind = str(delta.get("type"))
             piece = delta.get(_KEYS.get(kind, ""))
             if isinstance(piece, str):
                 texts.setdefault(kind, []).append(piece)
+                if kind == "input_json_delta":
+                    self._markup.feed(event.get("index"), piece)
         for kind, new in texts.items():
             text = self._rests.get(kind, "") + "".join(new)
             # a token begins with a space: cut in front of one, a text has the tokens of its parts

@@ -1,11 +1,12 @@
 """What is known of one call: noted by the hooks, and worked out when somebody looks."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from seawall import Attempt, Call, Outcome, SeawallError, Wait
 from seawall_progress.counting import Count
+from seawall_progress.markup import Markup
 from seawall_progress.pace import Pace
 from seawall_progress.values import GENERATING, CallProgress, Expected, Phase
 
@@ -50,6 +51,7 @@ class Track:
         "_hides_thinking",
         "_is_answering",
         "_lock",
+        "_markup",
         "_outcome",
         "_pace",
         "_percent",
@@ -87,7 +89,10 @@ class Track:
 
     def _begin(self, call: Call, attempt: Attempt | None) -> None:
         self._attempt = attempt
-        self._count = Count(call.estimate)
+        choice = call.params.get("tool_choice")
+        is_forced = isinstance(choice, Mapping) and choice.get("type") == "tool"
+        self._markup = Markup(is_forced=is_forced)
+        self._count = Count(call.estimate, self._markup)
         self.append = self._count.pieces.append
         self._exact: int | None = None
         self._base = (0, True)
@@ -126,10 +131,14 @@ class Track:
         self.last, self._is_answering = now, True
         if kind == "content_block_start":
             block = event.get("content_block")
-            said = block.get("type") if isinstance(block, dict) else None
+            block = block if isinstance(block, dict) else {}
+            said = block.get("type")
             # it might be anything, content too
-            self._begin_block(said if isinstance(said, str) and said.isidentifier() else "", now)
+            kind = said if isinstance(said, str) and said.isidentifier() else ""
+            self._markup.begin(kind, block)
+            self._begin_block(kind, now)
         elif kind == "content_block_stop":
+            self._markup.end()
             self._end_thinking()
         elif kind == "message_delta":
             usage = event.get("usage")
@@ -187,7 +196,7 @@ class Track:
         phase: Phase = stage.phase
         if silent is not None and silent >= self._stalled_after:
             phase = "stalled"
-        tokens, new, is_exact = self._tokens(counts=counts)
+        tokens, new, is_exact = self._tokens(call, counts=counts)
         expected = self._expected(call)
         rate = self._pace.lately(now, new) if answering else None
         overall = self._pace.overall(self.last, new)
@@ -216,7 +225,7 @@ class Track:
             continuations=self._continuations,
         )
 
-    def _tokens(self, *, counts: bool) -> tuple[int, int, bool]:
+    def _tokens(self, call: Call, *, counts: bool) -> tuple[int, int, bool]:
         """Return the tokens of the message, those of them that are of this attempt, and are they exact?"""
         if self._outcome is not None:
             tokens, is_exact = _generated(self._outcome.attempts)
@@ -230,6 +239,8 @@ class Track:
         except SeawallError:
             # another plugin failed in its estimate; the call will hear of it by itself
             new = written // 4
+        if most := call.max_tokens:
+            new = min(new, max(most - before, 0))
         return before + new, new, is_exact and not new
 
     def _is_thinking_hidden(self) -> bool:

@@ -1,0 +1,129 @@
+"""How good the numbers are that progress tells: tokens while streaming, against the API's own count.
+
+    uv run python benchmarks/progress.py [--recordings FOLDER]
+
+The recordings are `exchanges-*.jsonl.gz` beside the project or in `SEAWALL_RECORDINGS`; each answer goes
+through a protected client, event by event. The constants of the markup were fitted to the dev half.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import statistics
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx2
+from own_state import own_state
+
+import seawall
+from seawall_progress.running import RUNNING
+
+_LEAST = 50
+"""Tokens of the answers that count."""
+_SUMMARISE = ("claude-sonnet-4-2", "claude-sonnet-5")
+"""Models of the recordings that show a summary of their thinking."""
+
+_WRITTEN = ("text", "thinking", "partial_json")
+
+
+def main() -> None:
+    """Replay, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    default = Path(os.environ.get("SEAWALL_RECORDINGS") or beside)
+    parser.add_argument("--recordings", type=Path, default=default)
+    place: Path = parser.parse_args().recordings
+    files = [place] if place.is_file() else sorted(place.glob("exchanges*.jsonl.gz"))
+    for file in files:
+        _tokens(file)
+    if not files:
+        print(f"no exchanges*.jsonl.gz in {place}: the tokens are not compared")
+
+
+def _tokens(file: Path) -> None:
+    errors: dict[str, list[float]] = defaultdict(list)
+    for request, events in _answers(file):
+        told, counted = _told(request, events)
+        errors[_kind(events)].append(abs(told / counted - 1))
+    print(f"{file.name}, answers of {_LEAST} tokens and more, when all has come")
+    print(f"{'':<16}{'answers':>9}{'within 5 %':>12}{'mean error':>12}{'worst':>8}")
+    for kind, found in sorted(errors.items()):
+        share = statistics.mean(error <= 0.05 for error in found)
+        print(f"{kind:<16}{len(found):>9}{share:>12.0%}{statistics.mean(found):>12.1%}{max(found):>8.0%}")
+
+
+def _answers(file: Path) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield each different streamed answer: its request, its events."""
+    seen = set()
+    for line in gzip.decompress(file.read_bytes()).splitlines():
+        row = json.loads(line)
+        if not row["sse"] or row["status"] != 200 or row["suspect"]:
+            continue
+        data = [line[6:] for line in row["response_body"].splitlines() if line.startswith("data: {")]
+        events = [json.loads(text) for text in data]
+        pieces = (event["delta"].get(key, "") for event in events if "delta" in event for key in _WRITTEN)
+        identity = _counted(events), "".join(pieces)
+        if _counted(events) >= _LEAST and identity not in seen:
+            seen.add(identity)
+            yield row["request"] if isinstance(row["request"], dict) else {}, events
+
+
+def _counted(events: list[dict[str, Any]]) -> int:
+    return next(event["usage"]["output_tokens"] for event in events if event["type"] == "message_delta")
+
+
+def _kind(events: list[dict[str, Any]]) -> str:
+    kinds = {event["content_block"]["type"] for event in events if event["type"] == "content_block_start"}
+    is_summary = "thinking" in kinds and events[0]["message"]["model"].startswith(_SUMMARISE)
+    if is_summary or kinds & {"redacted_thinking", "compaction", "advisor_tool_result"}:
+        return "partly unseen"
+    if kinds & {"server_tool_use", "mcp_tool_use"}:
+        return "server tools"
+    if "thinking" in kinds:
+        return "thinking"
+    return "tool input" if "tool_use" in kinds else "text"
+
+
+def _told(request: dict[str, Any], events: list[dict[str, Any]]) -> tuple[int, int]:
+    """Return the tokens told of an answer just before the API counts them, and its count."""
+    frames = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+    transport = httpx2.MockTransport(
+        lambda _request: httpx2.Response(
+            200, headers={"content-type": "text/event-stream"}, stream=_Body(frames)
+        )
+    )
+    names = ("max_tokens", "tool_choice")
+    params = {"max_tokens": 64_000, **{name: request[name] for name in names if name in request}}
+    params |= {"model": events[0]["message"]["model"], "messages": [{"role": "user", "content": "x"}]}
+    with httpx2.Client(transport=transport) as http:
+        client = seawall.protect(anthropic.Anthropic(api_key="test", http_client=http), plugins=_PLUGINS)
+        told = 0
+        for event in client.messages.create(stream=True, **params):
+            if event.type == "message_delta":
+                break
+            told = next(progress.tokens for progress in RUNNING.calls())
+    return told, _counted(events)
+
+
+_PLUGINS = ["streaming", "tokens", "progress"]
+
+
+class _Body(httpx2.SyncByteStream):
+    def __init__(self, frames: list[bytes]) -> None:
+        self._frames = frames
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._frames)
+
+
+if __name__ == "__main__":
+    # the models of the recordings are old
+    warnings.simplefilter("ignore", DeprecationWarning)
+    with own_state():
+        main()
