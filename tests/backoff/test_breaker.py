@@ -148,7 +148,7 @@ def test_the_log_tells_when_it_opens_and_when_it_closes(
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 2
     assert warnings[0].startswith("api / opus-5.5 is down (OverloadedError (529)): calls are held")
-    assert warnings[1] == "api / opus-5.5 is back: calls come at 0.5 a second at first"
+    assert warnings[1] == "api / opus-5.5 is back: calls come at 1.0 a second at first"
 
 
 def test_other_hosts_and_model_classes_go_on(make_world: Any) -> None:
@@ -325,7 +325,10 @@ def test_a_process_of_which_nothing_is_known_begins_slowly_and_grows(make_world:
     ended = [world.start() for _ in range(300)]
     world.run()
     assert [end["error"] for end in ended] == [None] * 300
-    assert world.now - 1_000_000.0 < 120
+    sent = [sent.at - 1_000_000.0 for sent in world.sent]
+    back = next(moment for moment in sent if moment >= 20)
+    assert sum(back < moment <= back + 3 for moment in sent) <= 6
+    assert world.now - 1_000_000.0 < back + 40
 
 
 # -- what it costs

@@ -11,7 +11,7 @@ _SLOT: Final = 5.0
 """Seconds in one count."""
 _SLOTS: Final = 12
 LEAST: Final = 1.0
-"""Attempts a second of a process of which nothing better is known."""
+"""Attempts a second at least; what a process that knows no rate begins with."""
 ABOVE: Final = 1.15
 """What is held comes at so much more than the rate that worked before."""
 RAMP: Final = 3.0
@@ -49,9 +49,12 @@ def pace(known: float, age: float) -> float:
     """Return the attempts a second that are let through.
 
     Args:
-        known: The rate that worked before the outage.
+        known: The rate that worked before the outage; 0 where none did, and it is to be found: it doubles as
+            often as a known one takes to come back ("slow start", RFC 5681, section 3.1).
         age: Seconds since it was over.
     """
+    if not known:
+        return float(LEAST * 2.0 ** min(max(age, 0.0) / RAMP, 60))
     rate = max(known * ABOVE, LEAST)
     if age < RAMP:
         return rate * (0.5 + 0.5 * max(age, 0.0) / RAMP)
