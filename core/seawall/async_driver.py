@@ -1,7 +1,7 @@
 """Performs the engine's steps for async clients, on asyncio or trio."""
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ class AsyncDriver(Driver):
     def __init__(self, engine: Engine, exchange: Exchange, call_next: AsyncCallNext) -> None:
         super().__init__(engine, exchange)
         self._call_next = call_next
-        self._body: AsyncIterator[bytes] = _whole(b"")
+        self._body: AsyncIterable[bytes] = _whole(b"")
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """Run the engine to its end."""
@@ -94,7 +94,7 @@ class AsyncDriver(Driver):
             self._body = _whole(whole)
         elif response is not None and send.stream:
             decoder = self.exchange.foreign_decoder()
-            body = response.aiter_raw() if self.exchange.is_plain else response.aiter_bytes()
+            body: Any = response.stream if self.exchange.is_plain else response.aiter_bytes()
             self._body = (
                 body if decoder is None else (frame_of_sse(sse) async for sse in decoder.aiter_bytes(body))
             )
@@ -106,12 +106,13 @@ class AsyncDriver(Driver):
         seconds = self.remaining()
         return None if seconds == math.inf else max(seconds, 0.0)
 
-    async def _until_deadline(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _until_deadline(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         """Pass on `body` until the caller's deadline, however lively it is."""
+        pieces = aiter(body)
         data: bytes | None = b""
         while data is not None:
             with anyio.move_on_after(self._seconds_left()) as scope:
-                data = await anext(body, None)
+                data = await anext(pieces, None)
             if scope.cancelled_caught:
                 return
             if data:

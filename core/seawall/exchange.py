@@ -73,15 +73,40 @@ def _forget_body(response: httpx2.Response) -> None:
 
 
 class _Decoded(httpx2.Response):
-    """A response whose body needs no decoding: bytes pass as they come."""
+    """A response whose body needs no decoding: bytes pass as they come.
+
+    On the path of every chunk: `iter_raw` would cut each into pieces of one.
+    """
+
+    stream: Any
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        passes = chunk_size is None and not hasattr(self, "_content")
-        return self.iter_raw() if passes else super().iter_bytes(chunk_size)
+        return self._passed() if self._passes(chunk_size) else super().iter_bytes(chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        passes = chunk_size is None and not hasattr(self, "_content")
-        return self.aiter_raw() if passes else super().aiter_bytes(chunk_size)
+        return self._apassed() if self._passes(chunk_size) else super().aiter_bytes(chunk_size)
+
+    def _passes(self, chunk_size: int | None) -> bool:
+        is_over = self.is_stream_consumed or self.is_closed
+        return chunk_size is None and not is_over
+
+    def _passed(self) -> Iterator[bytes]:
+        self.is_stream_consumed, self._num_bytes_downloaded = True, 0
+        try:
+            for data in self.stream:
+                self._num_bytes_downloaded += len(data)
+                yield data
+        finally:
+            self.close()
+
+    async def _apassed(self) -> AsyncGenerator[bytes, None]:
+        self.is_stream_consumed, self._num_bytes_downloaded = True, 0
+        try:
+            async for data in self.stream:
+                self._num_bytes_downloaded += len(data)
+                yield data
+        finally:
+            await self.aclose()
 
 
 class _ForeignDecoder:
@@ -214,7 +239,7 @@ class Exchange:
         response = self.response
         return (
             response is not None
-            and not response.is_stream_consumed
+            and not (response.is_stream_consumed or response.is_closed)
             and "content-encoding" not in response.headers
         )
 

@@ -107,7 +107,7 @@ class SyncDriver(Driver):
             self._body = iter([whole])
         elif response is not None and send.stream:
             decoder = self.exchange.foreign_decoder()
-            body = response.iter_raw() if self.exchange.is_plain else response.iter_bytes()
+            body: Any = response.stream if self.exchange.is_plain else response.iter_bytes()
             self._body = body if decoder is None else map(frame_of_sse, decoder.iter_bytes(body))
         return self.exchange.accepted(send)
 
