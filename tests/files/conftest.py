@@ -21,11 +21,11 @@ def folder(tmp_path, monkeypatch):
 def seawall_here(folder, monkeypatch, capsys):
     """The command line in this process; returns how it ended and what it said."""
 
-    def run_here(*arguments, simulator, stdin=""):
+    def run_here(*arguments, simulator=None, stdin="", **variables):
         with monkeypatch.context() as patched:
-            for name, value in environment(simulator).items():
+            for name, value in environment(simulator, **variables).items():
                 patched.setenv(name, value)
-            patched.setattr("sys.stdin", io.StringIO(stdin))
+            patched.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
             with pytest.raises(SystemExit) as ended:
                 main(list(arguments))
         said = capsys.readouterr()

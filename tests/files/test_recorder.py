@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import threading
+import traceback
 
 import pytest
 
@@ -16,16 +17,21 @@ HEADER = Header("f" * 64, "report.md")
 NEVER = 1e6
 
 
+def full():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 class Disk:
     """In the place of a journal: a disk that does what a test wants, and notes what was done."""
 
     path = "report.md.seawall-journal"
 
-    def __init__(self, work=lambda: None):
+    def __init__(self, work=lambda: None, on_close=lambda: None):
         self.end = 0
         self.done = []
         self.came = threading.Event()
-        self._work = work
+        self.synced = threading.Event()
+        self._work, self._on_close = work, on_close
 
     def append(self, kind, payload):
         self.came.set()
@@ -35,9 +41,11 @@ class Disk:
 
     def sync(self):
         self.done.append("sync")
+        self.synced.set()
 
     def close(self):
         self.done.append("close")
+        self._on_close()
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def path(tmp_path):
 
 
 def test_frames_and_what_is_between_them_are_written_in_their_order(path):
-    recorder = Recorder(Journal.create(path, HEADER), NEVER)
+    recorder = Recorder(Journal.create(path, HEADER), NEVER, pause=NEVER)
     assert not recorder.has_taken
     for number in range(3):
         recorder.note(Kind.ATTEMPT, {"number": number})
@@ -71,14 +79,69 @@ def test_what_waits_is_written_and_synced_once_the_interval_is_over():
     assert disk.done == [Kind.FRAMES, "sync", "close"]
 
 
-def test_much_is_written_before_the_interval_is_over_but_not_synced():
+@pytest.mark.parametrize(
+    ("pause", "size"), [(NEVER, 2**20), (0.001, 1)], ids=["much is written at once", "little after a pause"]
+)
+def test_what_outlives_the_process_is_synced_at_the_interval_or_the_end(pause, size):
     disk = Disk()
-    recorder = Recorder(disk, NEVER, clock=lambda: 0.0)
-    recorder.take(bytes(2**20))
+    recorder = Recorder(disk, NEVER, pause=pause, clock=lambda: 0.0)
+    recorder.take(bytes(size))
     assert disk.came.wait(30)
     assert "sync" not in disk.done
     recorder.finish()
-    assert disk.done == [Kind.FRAMES, "close"]
+    assert disk.done == [Kind.FRAMES, "sync", "close"]
+
+
+def test_what_was_written_before_is_synced_once_the_interval_is_over():
+    now = iter([0.0, 0.5])  # when it begins, and after the first write; from then on it is due
+    disk = Disk()
+    recorder = Recorder(disk, 1.0, pause=0.001, clock=lambda: next(now, 2.0))
+    recorder.take(b"frame")
+    assert disk.synced.wait(30)
+    assert disk.done == [Kind.FRAMES, "sync"]
+    recorder.finish()
+    assert disk.done == [Kind.FRAMES, "sync", "close"]
+
+
+def test_a_journal_that_cannot_be_closed_is_told_at_the_end():
+    recorder = Recorder(Disk(on_close=full), NEVER)
+    recorder.take(b"frame")
+    assert recorder.finish().errno == errno.ENOSPC
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one thread")
+def test_ctrl_c_at_the_end_leaves_nobody_who_still_writes():
+    go = threading.Event()
+    disk = Disk(lambda: go.wait(30))
+    recorder = Recorder(disk, NEVER)
+    recorder.take(bytes(2**20))
+    assert disk.came.wait(30)
+    main = threading.get_ident()
+
+    interrupts = iter([KeyboardInterrupt])
+
+    def interrupted(_, frame):
+        if any(at.f_code.co_name == "wait" for at, _ in traceback.walk_stack(frame)):
+            for error in interrupts:
+                raise error
+            # it waits once more
+            go.set()
+
+    def interrupt():
+        while not go.wait(0.001):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            recorder.finish()
+        assert disk.done == [Kind.FRAMES, "sync", "close"]
+    finally:
+        go.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_disk_that_hangs_stops_the_stream_and_not_its_thread():
@@ -94,10 +157,7 @@ def test_a_disk_that_hangs_stops_the_stream_and_not_its_thread():
 
 
 def test_a_disk_that_fails_stops_the_stream_and_is_told_at_the_end():
-    def fail():
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    disk = Disk(fail)
+    disk = Disk(full)
     recorder = Recorder(disk, 0.001)
     assert recorder.take(b"frame") is None
     recorder._thread.join(30)

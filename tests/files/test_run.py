@@ -58,7 +58,8 @@ def test_a_failure_keeps_the_old_file_and_the_same_command_goes_on(folder, seawa
         code, _, said = seawall_here(*command, simulator=simulator)
         assert code == 1
         assert "BadRequestError (400, request req_" in said
-        assert f"what was received is in {journal.name}, and the same command again goes on" in said
+        how = "the same command again, or `seawall journals resume answer.md`, goes on"
+        assert f"what was received is in {journal.name}, and {how}; answer.md is as it was" in said
         assert (folder / "answer.md").read_text(encoding="utf-8") == "old"
         # also where the plugin is not among those that run
         monkeypatch.setenv("SEAWALL_PLUGINS", '["backoff"]')
@@ -88,7 +89,23 @@ def test_an_answer_whose_file_cannot_be_written_goes_to_stdout_too(folder, seawa
         (folder / ".new.md.seawall-new").mkdir()
         code, out, said = seawall_here("run", "prompt.md", "-o", "new.md", simulator=simulator)
     assert (code, out) == (1, "The answer.\n")
-    assert "'new.md' could not be written" in said.replace(f"{folder}{os.sep}", "")
+    said = said.replace(f"{folder}{os.sep}", "")
+    assert "'new.md' could not be written" in said
+    assert "as it was" not in said
+
+
+def test_of_a_file_that_was_not_there_it_is_said_that_it_was_not_written(folder, seawall_here):
+    command = ("run", "prompt.md", "-o", "new.md")
+    part = Fault("error_event", attempt=2, event=100, error_type="invalid_request_error")
+    with Simulator(faults=[Fault("status", status=401), part], answer_tokens=900) as simulator:
+        said = [seawall_here(*command, simulator=simulator)[2] for _ in range(2)]
+        # another request finds the journal of this one
+        said.append(seawall_here(*command, "--max-tokens", "900", simulator=simulator)[2])
+        assert len(simulator.requests) == 2
+    kept = "what was received is in new.md.seawall-journal, and the same command again, or"
+    for words, so_far in zip(("nothing was received", kept, "nothing was sent"), said, strict=True):
+        assert f"seawall: {words}" in so_far
+        assert so_far.endswith("; new.md was not written\n")
 
 
 @pytest.mark.parametrize(
@@ -99,13 +116,14 @@ def test_an_answer_whose_file_cannot_be_written_goes_to_stdout_too(folder, seawa
         (Fault("status", status=529, times=99), "max_attempts = 4 is used up"),
     ],
 )
-def test_an_error_of_the_api_is_told_without_a_traceback(folder, fault, said):
+def test_an_error_of_the_api_is_told_without_a_traceback(seawall_here, fault, said):
+    command = ("run", "prompt.md", "-o", "answer.md")
     with Simulator(faults=[fault]) as simulator:
-        done = run("prompt.md", "-o", "answer.md", simulator=simulator, SEAWALL_BACKOFF__MAX_ATTEMPTS="4")
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert "nothing was received; answer.md is as it was" in done.stderr
-    assert "Traceback" not in done.stderr
+        code, _, errors = seawall_here(*command, simulator=simulator, SEAWALL_BACKOFF__MAX_ATTEMPTS="4")
+    assert code == 1
+    assert said in errors
+    assert "nothing was received; answer.md is as it was" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
@@ -120,20 +138,20 @@ def test_an_error_of_the_api_is_told_without_a_traceback(folder, fault, said):
         ((), "", {}, "Missing argument"),
     ],
 )
-def test_a_wrong_use_exits_2_before_anything_is_sent(folder, arguments, stdin, variables, said):
+def test_a_wrong_use_exits_2_before_anything_is_sent(seawall_here, arguments, stdin, variables, said):
     with Simulator() as simulator:
-        done = run(*arguments, simulator=simulator, stdin=stdin, **variables)
+        code, _, errors = seawall_here("run", *arguments, simulator=simulator, stdin=stdin, **variables)
         assert simulator.requests == []
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert code == 2
+    assert said in errors
+    assert "Traceback" not in errors
 
 
-def test_a_prompt_that_is_not_utf_8_is_refused(folder):
+def test_a_prompt_that_is_not_utf_8_is_refused(folder, seawall_here):
     (folder / "prompt.md").write_bytes(b"caf\xe9")
-    done = run("prompt.md")
-    assert done.returncode == 2
-    assert "'prompt.md' is not UTF-8: byte 3 is 0xe9" in done.stderr
+    code, _, errors = seawall_here("run", "prompt.md")
+    assert code == 2
+    assert "'prompt.md' is not UTF-8: byte 3 is 0xe9" in errors
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")

@@ -271,10 +271,16 @@ def test_an_error_inside_is_not_hidden_by_one_about_saving(target):
 
 @pytest.mark.parametrize(
     ("path", "why"),
-    [("no/report.md", "its folder does not exist"), ("folder", "it is no regular file")],
+    [
+        ("no/report.md", "its folder does not exist"),
+        ("folder", "it is no regular file"),
+        ("loop", "it is no regular file"),
+        ("n" * 300, "cannot be saved to: "),
+    ],
 )
 def test_what_cannot_be_saved_to_is_refused_before_anything_is_sent(tmp_path, path, why):
     (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
     with Simulator() as simulator:
         with pytest.raises(SavingError, match=why), saving(tmp_path / path):
             call(simulator, "sync", "create", [*plugins(), files()])
@@ -304,6 +310,7 @@ def test_a_file_that_cannot_be_replaced_at_the_end_leaves_the_whole_answer_in_th
         with pytest.raises(NotSavedError, match="sends nothing") as raised, saving(target):
             call(simulator, "sync", "create", [*plugins(), files(), Doing("on_chunk", target.mkdir)])
         assert raised.value.text == TEXT
+        assert "; it is as it was. The whole answer is in" in str(raised.value)
         assert recover(journal_path(target)).is_done
         target.rmdir()
         with saving(target):

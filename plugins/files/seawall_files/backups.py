@@ -61,7 +61,11 @@ def holds(folder: Folder, name: str, data: bytes) -> bool:
 
 def prune(folder: Folder, name: str, *, keep: int) -> None:
     """Remove all but the newest `keep` backups of the file `name`; what cannot be removed stays."""
-    taken = numbers(folder, name)
+    try:
+        taken = numbers(folder, name)
+    except OSError:
+        # the file is replaced by now, and the next time finds them
+        return
     for number in taken[: max(0, len(taken) - keep)]:
         discard(folder, numbered(name, number))
 

@@ -73,11 +73,12 @@ class SavingError(SeawallError):
 
 
 class NotSavedError(PluginError):
-    """The answer is whole, but its file could not be written, and is as it was."""
+    """The answer is whole, but its file could not be written, and is as it was, if it was there."""
 
-    def __init__(self, path: str, kept: str, error: OSError, text: str) -> None:
+    def __init__(self, path: str, kept: str, error: OSError, text: str, *, is_there: bool) -> None:
         why = error.strerror or error
-        SeawallError.__init__(self, f"{shown(path)} could not be written: {why}; it is as it was. {kept}")
+        standing = "; it is as it was" if is_there else ""
+        SeawallError.__init__(self, f"{shown(path)} could not be written: {why}{standing}. {kept}")
         self.plugin = "files"
         self.hook = "post_response"
         self.path = path

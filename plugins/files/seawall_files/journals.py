@@ -14,7 +14,7 @@ from seawall_files.glimpse import text_of
 from seawall_files.journal import Recovered, recover, remove
 from seawall_files.locks import TargetLock
 from seawall_files.places import JOURNAL, journal_path, real_target
-from seawall_files.run import deliver
+from seawall_files.run import RESUME, deliver
 
 
 def list_journals(folder: Path) -> None:
@@ -72,7 +72,7 @@ def resume(path: Path) -> None:
     deliver(
         lambda client: client.post("/v1/messages", cast_to=Message, body=request),
         _target(journal, recovered),
-        again="`seawall journals resume` again",
+        command=RESUME,
     )
 
 

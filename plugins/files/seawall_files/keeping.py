@@ -1,8 +1,10 @@
 """One call whose answer is saved: its lock, its journal, its target."""
 
 import logging
+import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +25,7 @@ from seawall_files.folder import Folder
 from seawall_files.header import Header
 from seawall_files.journal import Journal, Recovered, recover, remove, set_aside
 from seawall_files.locks import TargetLock
-from seawall_files.places import journal_path, new_name, real_target
+from seawall_files.places import journal_path, new_name, real_target, untouched
 from seawall_files.recorder import Recorder
 from seawall_files.records import Kind
 from seawall_files.saving import Saving
@@ -84,12 +86,14 @@ class Keeping:
             raise SavingError(
                 str(self._saving.path), "cannot be saved to: its folder does not exist; nothing was sent"
             )
-        if self._target.exists() and not stat.S_ISREG(self._target.stat().st_mode):
-            raise SavingError(
-                str(self._saving.path), "cannot be saved to: it is no regular file; nothing was sent"
-            )
+        # `exists` takes a link to itself, a name that is too long and a folder not to enter for nothing
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(self._target).st_mode):
+                raise SavingError(
+                    str(self._saving.path), "cannot be saved to: it is no regular file; nothing was sent"
+                )
         try:
-            self._lock = TargetLock.take(self._target, timeout=0)
+            self._lock = TargetLock.take(self._target, timeout=0, command=self._saving.command)
         except TargetLockedError as error:
             timeout = self._settings.lock_timeout
             if (left := timeout - self._waited) <= 0:
@@ -216,7 +220,7 @@ class Keeping:
         """Let the target hold the text of the answer; returns whether it does."""
         path = str(self._saving.path)
         if not text:
-            _log.warning("%s: the answer has no text; the file is as it was", path)
+            _log.warning("the answer has no text; %s", untouched(self._target, path))
             return False
         try:
             with Folder.at(self._target.parent) as folder:
@@ -226,7 +230,8 @@ class Keeping:
                 backups = self._settings.backups
                 replace_file(folder, name, data, backups=backups, temporary=new_name(name))
         except OSError as error:
-            raise NotSavedError(path, kept, error, text) from error
+            is_there = os.path.lexists(self._target)
+            raise NotSavedError(path, kept, error, text, is_there=is_there) from error
         return True
 
 

@@ -19,6 +19,11 @@ def real_target(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.realpath(path))
 
 
+def untouched(path: Path, name: str) -> str:
+    """Return what became of a file that was to be replaced and was not."""
+    return f"{name} is as it was" if os.path.lexists(path) else f"{name} was not written"
+
+
 def journal_path(target: Path) -> Path:
     """Return where the journal of a real target is."""
     return target.with_name(_shortened(target.name) + JOURNAL)

@@ -13,6 +13,8 @@ _MUCH: Final = 2**20
 """Bytes that are written without waiting for the interval."""
 _MOST: Final = 16 * 2**20
 """Bytes that may wait for the disk."""
+_PAUSE: Final = 0.1
+"""Seconds between two writes, which outlive the process and cost little; syncs outlive the machine."""
 
 
 class Recorder:
@@ -21,21 +23,30 @@ class Recorder:
     Args:
         journal: Open; closed by `finish`.
         interval: Seconds between two syncs.
+        pause: Seconds between two writes, where they are not more.
         clock: Seconds.
     """
 
     def __init__(
-        self, journal: Journal, interval: float, *, clock: Callable[[], float] = time.monotonic
+        self,
+        journal: Journal,
+        interval: float,
+        *,
+        pause: float = _PAUSE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal = journal
         self._interval = interval
+        self._pause = min(pause, interval)
         self._clock = clock
         self._waiting: deque[bytes | Record] = deque()
         self._taken = 0
         self._written = 0
+        self._is_synced = True
         self._failure: OSError | None = None
         self._is_over = False
         self._wake = threading.Event()
+        self._ended = threading.Event()
         # what an abandoned process has not written is within what a crash may cost
         self._thread = threading.Thread(target=self._run, name="seawall-journal", daemon=True)
         self._thread.start()
@@ -65,30 +76,50 @@ class Recorder:
 
     def finish(self) -> OSError | None:
         """Write and sync all that was taken, and close the journal; returns what went wrong. This blocks."""
+        try:
+            self._end()
+        except BaseException:
+            # through one Ctrl-C: until the thread ends, nobody else may open the journal
+            self._end()
+            raise
+        return self._failure
+
+    def _end(self) -> None:
         self._is_over = True
         self._wake.set()
-        self._thread.join()
-        if self._failure is None:
-            self._save(is_due=True)
-        self._journal.close()
-        return self._failure
+        # not `join`: of a thread that was waited for and interrupted, Python 3.11 says that it has ended
+        self._ended.wait()
 
     def _run(self) -> None:
         due = self._clock() + self._interval
-        while not self._is_over and self._failure is None:
-            self._wake.wait(max(due - self._clock(), 0.0))
-            self._wake.clear()
-            is_due = self._clock() >= due
-            self._save(is_due=is_due)
-            if is_due:
-                due = self._clock() + self._interval
+        try:
+            while not self._is_over and self._failure is None:
+                self._wake.wait(self._pause)
+                self._wake.clear()
+                is_due = self._clock() >= due
+                self._save(is_due=is_due)
+                if is_due:
+                    due = self._clock() + self._interval
+            if self._failure is None:
+                self._save(is_due=True)
+        finally:
+            self._close()
+            self._ended.set()
+
+    def _close(self) -> None:
+        try:
+            self._journal.close()
+        except OSError as error:
+            self._failure = self._failure or error
 
     def _save(self, *, is_due: bool) -> None:
         """Write what waits, and sync it if that is due; a failure is kept for who takes the next frame."""
         try:
-            wrote = self._write()
-            if is_due and wrote:
+            if self._write():
+                self._is_synced = False
+            if is_due and not self._is_synced:
                 self._journal.sync()
+                self._is_synced = True
         except OSError as error:
             self._failure = error
 

@@ -1,10 +1,12 @@
 """What `seawall run` does: one prompt, one answer, all enabled protections."""
 
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import anthropic
 import click
@@ -12,11 +14,14 @@ import click
 import seawall
 from seawall.registry import enabled, installed
 from seawall_files.atomic import write_atomic
-from seawall_files.errors import NotSavedError
-from seawall_files.saving import Saving, saving
+from seawall_files.errors import JournalError, NotSavedError, SavingError, TargetLockedError
+from seawall_files.places import untouched
+from seawall_files.saving import Saving
 
 if TYPE_CHECKING:
     from anthropic.types import Message
+
+RESUME: Final = "seawall journals resume"
 
 
 def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: str | None) -> None:
@@ -29,18 +34,18 @@ def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: 
     params: dict[str, Any] = {"system": system} if system else {}
     messages: list[Any] = [{"role": "user", "content": text}]
     params |= {"model": model, "max_tokens": max_tokens, "messages": messages}
-    deliver(lambda client: client.messages.create(**params), output, again="the same command again")
+    deliver(lambda client: client.messages.create(**params), output, command="seawall run")
 
 
-def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None, *, again: str) -> None:
+def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None, *, command: str) -> None:
     """Let a protected client ask, and write the answer; leaves by `sys.exit` where that fails.
 
     Args:
         ask: Makes one call.
         output: Where the answer is saved; `None`: it goes to stdout.
-        again: How a call that failed is made once more.
+        command: What this is.
     """
-    saved = None if output is None else saving(output)
+    saved = None if output is None else Saving(output, command=command)
     try:
         names = enabled(installed())
         # what is saved is saved, whatever else runs
@@ -57,9 +62,9 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
         click.echo(f"seawall: {error}; it is on stdout too", err=True)
         sys.exit(1)
     except (anthropic.AnthropicError, seawall.SeawallError) as error:
-        _fail(error, saved, again)
+        _fail(error, saved)
     except KeyboardInterrupt as interrupt:
-        click.echo(f"interrupted; {_kept(interrupt, saved, again)}", err=True)
+        click.echo(f"interrupted; {_kept(interrupt, saved)}", err=True)
         sys.exit(130)
     _tell(message, output)
 
@@ -94,8 +99,8 @@ def _tell(message: "Message", output: Path | None) -> None:
         sys.exit(1)
 
 
-def _fail(error: Exception, saved: Saving | None, again: str) -> NoReturn:
-    click.echo(f"seawall: {_said(error)}\nseawall: {_kept(error, saved, again)}", err=True)
+def _fail(error: Exception, saved: Saving | None) -> NoReturn:
+    click.echo(f"seawall: {_said(error)}\nseawall: {_kept(error, saved)}", err=True)
     sys.exit(1)
 
 
@@ -108,14 +113,25 @@ def _said(error: Exception) -> str:
     return "\n".join([f"{type(error).__name__}{status}: {error}", *getattr(error, "__notes__", ())])
 
 
-def _kept(error: BaseException, saved: Saving | None, again: str) -> str:
-    """Return a sentence that says where what an ended call had of its answer is."""
+def _kept(error: BaseException, saved: Saving | None) -> str:
+    """Return a sentence that says where what an ended call had of its answer is, and how to go on."""
     if saved is None:
         return _kept_in_a_file(error)
-    path = _shown(saved.path)
+    standing = untouched(saved.path, str(_shown(saved.path)))
+    if isinstance(error, JournalError | SavingError | TargetLockedError):
+        # a journal that is there is not of this call
+        return f"nothing was sent; {standing}"
     if not saved.journal.exists():
-        return f"nothing was received; {path} is as it was"
-    return f"what was received is in {_shown(saved.journal)}, and {again} goes on; {path} is as it was"
+        return f"nothing was received; {standing}"
+    again = "the same command again"
+    if saved.command != RESUME:
+        again += f", or `{RESUME} {_quoted(_shown(saved.path))}`,"
+    return f"what was received is in {_shown(saved.journal)}, and {again} goes on; {standing}"
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a shell takes it."""
+    return shlex.quote(str(path)) if os.name == "posix" else f'"{path}"'
 
 
 def _shown(path: Path) -> Path:

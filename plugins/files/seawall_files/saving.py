@@ -17,7 +17,9 @@ _current: ContextVar["Saving | None"] = ContextVar("seawall_files.saving", defau
 class Saving(AbstractContextManager["Saving"]):
     """Where the answer of a call goes; what `saving` gives. Sync and async code use it alike."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, command: str = "") -> None:
+        self.command = command
+        """What who waits for the file is told of this program; by default its name."""
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would look at the disk
         """The file."""
         self.is_saved = False
