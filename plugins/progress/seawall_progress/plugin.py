@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from seawall import Call, Chunk, Offload, Outcome, Wait, hookimpl
+from seawall.state import reach
 from seawall_progress.expecting import said
 from seawall_progress.lines import log_lines
 from seawall_progress.metrics import Metrics
@@ -14,8 +15,9 @@ from seawall_progress.publisher import Publisher
 from seawall_progress.running import RUNNING, Running
 from seawall_progress.settings import ProgressSettings
 from seawall_progress.subscription import followers
-from seawall_progress.terminal import TERMINAL, Shown, Terminal
-from seawall_progress.track import Track
+from seawall_progress.terminal import TERMINAL, Terminal
+from seawall_progress.track import Track, total
+from seawall_progress.usual import Usual
 
 if TYPE_CHECKING:
     import click
@@ -58,16 +60,23 @@ class Progress:
         lines = log_lines(settings.interval)
         self._listeners: tuple[Listener, ...] = (lines,) if self._shown is None else (lines, self._shown)
         self._publisher = Publisher(running.calls)
+        self._usual = Usual(clock)
         self._metrics = Metrics(meter_provider, clock=clock, is_on=settings.metrics)
 
     # last: whoever has the call wait comes before, and it is not sent yet
     @hookimpl(trylast=True)
-    def pre_request(self, call: Call) -> None:
+    def pre_request(self, call: Call) -> Offload | None:
         self._metrics.sending(call)
         track = self._track(call)
         track.is_metered = self._metrics in call.state
         track.sending(call)
         self._running.changed(call)
+        usual = self._usual.known(call)
+        if usual is not None:
+            track.usual = usual
+            return None
+        look: Offload | None = reach(call.store, partial(self._look_up, call, track))
+        return look
 
     @hookimpl
     def on_wait(self, call: Call, wait: Wait) -> None:
@@ -107,10 +116,15 @@ class Progress:
             track.ended(outcome)
             self._running.leave(call)
             self._publisher.leave(call)
-        if track is None or self._shown is None:
+        if track is None:
             return None
-        # what the application writes next comes below
-        return Offload(partial(_settle, self._shown))
+        # what an earlier process received is not in the attempts
+        tokens = 0 if call.earlier else total(outcome)
+        work = partial(self._settle, call, tokens)
+        if self._shown is not None or (tokens and call.store.blocks):
+            return Offload(work)
+        work()
+        return None
 
     @hookimpl
     def register_commands(self, cli: "click.Group") -> None:
@@ -127,6 +141,13 @@ class Progress:
             self._publisher.follow(call)
         return track
 
+    def _look_up(self, call: Call, track: Track) -> None:
+        track.usual = self._usual.load(call)
 
-def _settle(shown: Shown) -> None:
-    shown.settle(_PATIENCE)
+    def _settle(self, call: Call, tokens: int) -> None:
+        """Do what may take a moment when a call has ended, with so many tokens if they were counted."""
+        if tokens:
+            self._usual.learn(call, tokens)
+        if self._shown is not None:
+            # what the application writes next comes below
+            self._shown.settle(_PATIENCE)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from seawall_progress.sentences import doing, duration
+from seawall_progress.sentences import doing, duration, span
 from seawall_progress.values import CallProgress, Phase
 
 _STYLES: Final[dict[Phase, str]] = {
@@ -73,7 +73,8 @@ def _running(progress: CallProgress) -> list[_Part]:
         if not is_ceiling:
             full = round(progress.percent / 100 * _BAR)
             parts.append(_Part(_FULL * full + _EMPTY * (_BAR - full), 7, "green"))
-        parts.append(_Part(f"{progress.percent:.0f} %{' of max' if is_ceiling else ''}", 3))
+        of = {"said": "", "learned": f" of ~{span(progress.expected)}", "ceiling": " of max"}
+        parts.append(_Part(f"{progress.percent:.0f} %{of[progress.expected.kind]}", 3))
     if progress.tokens:
         about = "" if progress.is_exact else ">~" if progress.hides_thinking else "~"
         parts.append(_Part(f"{about}{progress.tokens:,} tokens", 2))

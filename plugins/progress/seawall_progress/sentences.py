@@ -55,8 +55,19 @@ def share(percent: float, expected: Expected | None) -> str:
     """Return how much of what is there."""
     if expected is None:
         return f"{percent:.0f} %"
-    whole = "max_tokens" if expected.kind == "ceiling" else f"{expected.tokens:,}"
+    whole = f"{expected.tokens:,}"
+    if expected.kind == "ceiling":
+        whole = "max_tokens"
+    elif expected.low is not None:
+        whole = f"about {span(expected)}"
     return f"{percent:.0f} % of {whole}"
+
+
+def span(expected: Expected) -> str:
+    """Return the range of what was learned, or the number that was said."""
+    if expected.low is None or expected.high is None or expected.low == expected.high:
+        return f"{expected.tokens:,}"
+    return f"{expected.low:,}-{expected.high:,}"
 
 
 def left(eta: float, expected: Expected | None) -> str:

@@ -8,6 +8,7 @@ from seawall import Attempt, Call, Outcome, SeawallError, Wait
 from seawall_progress.counting import Count
 from seawall_progress.markup import Markup
 from seawall_progress.pace import Pace
+from seawall_progress.usual import Totals, expected
 from seawall_progress.values import GENERATING, CallProgress, Expected, Phase
 
 _PHASES: Final[dict[str, Phase]] = {
@@ -65,6 +66,7 @@ class Track:
         "is_metered",
         "last",
         "longest_gap",
+        "usual",
     )
 
     def __init__(
@@ -76,6 +78,8 @@ class Track:
         self.longest_gap = 0.0
         self.is_metered = False
         """Whether metrics are taken of its chunks."""
+        self.usual: Totals = ()
+        """What calls like it took before."""
         self._stalled_after = stalled_after
         self._said = said
         self._lock = threading.Lock()
@@ -197,7 +201,7 @@ class Track:
         if silent is not None and silent >= self._stalled_after:
             phase = "stalled"
         tokens, new, is_exact = self._tokens(call, counts=counts)
-        expected = self._expected(call)
+        expected = self._expected(call, tokens)
         rate = self._pace.lately(now, new) if answering else None
         overall = self._pace.overall(self.last, new)
         return CallProgress(
@@ -249,12 +253,11 @@ class Track:
             start is not None and attempt is not None and attempt.written == start
         )
 
-    def _expected(self, call: Call) -> Expected | None:
+    def _expected(self, call: Call, tokens: int) -> Expected | None:
+        most = call.max_tokens
         if self._said is not None:
             return Expected(self._said, "said")
-        if most := call.max_tokens:
-            return Expected(most, "ceiling")
-        return None
+        return expected(self.usual, tokens, most) or (Expected(most, "ceiling") if most else None)
 
     def _percent_of(self, tokens: int, expected: Expected | None) -> float | None:
         if self._outcome is not None and self._outcome.status == "completed":
@@ -263,6 +266,12 @@ class Track:
             reached = min(100.0 * tokens / expected.tokens, _MOST_RUNNING)
             self._percent = max(reached, self._percent or 0.0)
         return self._percent
+
+
+def total(outcome: Outcome) -> int:
+    """Return the output tokens of a message that is whole and was counted; else 0."""
+    tokens, is_exact = _generated(outcome.attempts)
+    return tokens if outcome.status == "completed" and is_exact else 0
 
 
 def _generated(attempts: Any) -> tuple[int, bool]:

@@ -26,9 +26,14 @@ class Expected:
     """How many output tokens a call will have."""
 
     tokens: int
-    kind: Literal["said", "ceiling"]
-    """Who says so: the caller by `expect`, or nobody: `max_tokens`, which the answer does not exceed and may
+    kind: Literal["said", "learned", "ceiling"]
+    """Who says so: the caller by `expect`; earlier calls of the same model and caller, as far as they were
+    longer than this one is: their median; or nobody: `max_tokens`, which the answer does not exceed and may
     stay far below."""
+    low: int | None = None
+    """A quarter of those earlier calls had at most so many; `None` where it was not learned."""
+    high: int | None = None
+    """Three quarters of them had at most so many."""
 
 
 @dataclass(frozen=True, slots=True)

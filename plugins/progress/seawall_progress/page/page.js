@@ -52,8 +52,11 @@ function doing(call) {
 function ahead(call) {
   if (call.percent === null) return "";
   const expected = call.expected;
-  const of = expected && expected.kind === "ceiling" ? " of max_tokens" : "";
-  const left = call.eta === null ? "" : `, ${of ? "at most" : "about"} ${duration(call.eta)} left`;
+  const most = expected && expected.kind === "ceiling";
+  const range = expected && expected.kind === "learned"
+    ? ` of about ${[...new Set([expected.low, expected.high])].map((one) => whole.format(one)).join("-")}` : "";
+  const of = most ? " of max_tokens" : range;
+  const left = call.eta === null ? "" : `, ${most ? "at most" : "about"} ${duration(call.eta)} left`;
   return `${whole.format(call.percent)} %${of}${left}`;
 }
 
