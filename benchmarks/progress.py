@@ -1,9 +1,11 @@
-"""How good the numbers are that progress tells: tokens while streaming, against the API's own count.
+"""How good the numbers are that progress tells: tokens while streaming, and the time that is left.
 
     uv run python benchmarks/progress.py [--recordings FOLDER]
 
 The recordings are `exchanges-*.jsonl.gz` beside the project or in `SEAWALL_RECORDINGS`; each answer goes
 through a protected client, event by event. The constants of the markup were fitted to the dev half.
+The time left is told at half-way of answers that a simulator paces over a socket; there four characters are a
+token, to both sides.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import gzip
 import json
 import os
 import statistics
+import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,7 +25,9 @@ import httpx2
 from own_state import own_state
 
 import seawall
+import seawall_progress
 from seawall_progress.running import RUNNING
+from seawall_testkit import Simulator
 
 _LEAST = 50
 """Tokens of the answers that count."""
@@ -44,6 +49,9 @@ def main() -> None:
         _tokens(file)
     if not files:
         print(f"no exchanges*.jsonl.gz in {place}: the tokens are not compared")
+    print("\ntime left at half-way of a paced answer")
+    for tokens, rate in ((600, 100.0), (900, 150.0), (200, 40.0)):
+        _time_left(tokens, rate)
 
 
 def _tokens(file: Path) -> None:
@@ -56,6 +64,35 @@ def _tokens(file: Path) -> None:
     for kind, found in sorted(errors.items()):
         share = statistics.mean(error <= 0.05 for error in found)
         print(f"{kind:<16}{len(found):>9}{share:>12.0%}{statistics.mean(found):>12.1%}{max(found):>8.0%}")
+
+
+def _time_left(tokens: int, rate: float) -> None:
+    told: list[tuple[float, float | None]] = []
+    params = {"model": "claude-opus-5-5", "max_tokens": 8000, "messages": [{"role": "user", "content": "x"}]}
+
+    def note(event: object) -> None:
+        if isinstance(event, seawall_progress.Advanced):
+            told.append((time.monotonic(), event.progress.eta))
+
+    with (
+        Simulator(answer_tokens=tokens, tokens_per_second=rate) as simulator,
+        anthropic.Anthropic(base_url=simulator.base_url, api_key="test") as bare,
+        seawall_progress.expect(tokens=tokens),
+    ):
+        client = seawall.protect(bare, plugins=["streaming", "progress"])
+        began = time.monotonic()
+        with seawall_progress.follow(note, every=0.1):
+            client.messages.create(**params)
+        ended = time.monotonic()
+    now, eta = min(told, key=lambda one: abs(one[0] - (began + ended) / 2))
+    if eta is None:
+        print(f"{tokens} tokens, {rate:.0f} a second: nothing was told")
+        return
+    off = eta / (ended - now) - 1
+    met = "met" if abs(off) <= 0.2 else "NOT MET"
+    print(
+        f"{tokens} tokens, {rate:.0f} a second: told {eta:.2f} s, was {ended - now:.2f} s, {off:+.1%}; {met}"
+    )
 
 
 def _answers(file: Path) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
