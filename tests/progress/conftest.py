@@ -6,5 +6,5 @@ from stores import memory, own_redis_server, redis, redis_server, sqlite
 
 __all__ = ["memory", "own_redis_server", "redis", "redis_server", "sqlite"]
 
-collect_ignore = ["test_pty.py"] if sys.platform == "win32" else []
-"""Windows has no pseudoterminals of this kind; what draws is the same there, and tested in memory."""
+collect_ignore = ["test_pty.py", "test_forks.py"] if sys.platform == "win32" else []
+"""Windows has no forks, and no pseudoterminals of this kind; what draws is tested in memory too."""

@@ -18,7 +18,6 @@ import pyte
 from seawall_testkit import Simulator
 
 SHOWER = Path(__file__).with_name("shower.py")
-SHOW, HIDE = b"\x1b[?25h", b"\x1b[?25l"
 PATIENCE = 30.0
 
 
@@ -98,7 +97,6 @@ def test_ten_calls_are_shown_at_once_in_any_width_and_ctrl_c_lets_go_of_the_term
         terminal(simulator, 10) as one,
     ):
         assert one.read_until(lambda: sum("writing" in row for row in one.rows) == 10), one.rows
-        assert HIDE in one.raw
         one.resize(48)
         assert one.read_until(lambda: sum("writing" in row and len(row) < 48 for row in one.rows) == 10), (
             one.rows
@@ -107,4 +105,16 @@ def test_ten_calls_are_shown_at_once_in_any_width_and_ctrl_c_lets_go_of_the_term
         assert one.end() == "interrupted\n", "its stdout is its own"
     assert sum("abandoned" in row for row in one.rows) == 10
     assert "writing" not in one.rows[-1]
-    assert one.raw.rindex(SHOW) > one.raw.rindex(HIDE)
+
+
+def test_a_process_that_is_ended_by_a_signal_leaves_the_cursor_as_it_was():
+    with (
+        Simulator(answer_tokens=9000, tokens_per_second=50) as simulator,
+        terminal(simulator, 2) as one,
+    ):
+        assert one.read_until(lambda: sum("writing" in row for row in one.rows) == 2), one.rows
+        one.program.send_signal(signal.SIGTERM)
+        assert one.end() == ""
+        assert one.program.returncode == -signal.SIGTERM, "the signal is the application's"
+    assert not one.screen.cursor.hidden
+    assert b"\x1b[?25l" not in one.raw

@@ -160,7 +160,7 @@ def test_colours_are_shown_unless_the_user_wants_none(variable, monkeypatch):
     text = file.getvalue()
     assert "completed" in text
     assert ("\x1b[32m" in text) is (variable is None)
-    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+    assert "\x1b[?25" not in text, "the cursor is left alone"
 
 
 def test_what_was_written_by_the_end_of_a_call_stays_above_what_comes_next(monkeypatch):

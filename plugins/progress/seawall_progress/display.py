@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Final
 
+from seawall.state import call_after_fork
 from seawall_progress.events import Ended, Event
 from seawall_progress.values import CallProgress
 
@@ -35,13 +36,18 @@ class Display:
     def __init__(self, file: IO[str], *, spawn: Callable[[Callable[[], None]], None] | None = None) -> None:
         self._file = file
         self._spawn = spawn or _spawn
+        self.is_open = True
+        """Whether the terminal could be written so far."""
+        self.after_fork()
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave to the parent what it shows."""
         self._changed = threading.Condition()
         self._calls: dict[str, CallProgress] = {}
         self._ended: list[CallProgress] = []
         self._has_thread = False
         self._live: Live | None = None
-        self.is_open = True
-        """Whether the terminal could be written so far."""
 
     def hear(self, event: Event) -> None:
         """Show what an event tells, soon."""

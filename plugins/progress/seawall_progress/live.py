@@ -11,6 +11,10 @@ class _Console(Console):
         """Leave the process as it is: rich would end it, and close its stdout."""
         raise BrokenPipeError
 
+    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - rich calls it so
+        """Leave the cursor as it is: nobody would show it again in a process that a signal ends."""
+        return False
+
 
 def live_on(file: IO[str]) -> Live:
     """Return a display below the cursor of a terminal; it goes when it is stopped."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from seawall import Call
+from seawall.state import call_after_fork
 from seawall_progress.events import Advanced, Ended, Event, Listener, PhaseChanged, Started
 from seawall_progress.track import Track
 from seawall_progress.values import CallProgress, Phase
@@ -53,9 +54,14 @@ class Running:
     ) -> None:
         self._clock = clock
         self._spawn = spawn
+        self._listeners: tuple[Listener, ...] = ()
+        self.after_fork()
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave to the parent the calls that run there; who listens hears of those of the child."""
         self._changed = threading.Condition()
         self._calls: weakref.WeakKeyDictionary[Call, _Followed] = weakref.WeakKeyDictionary()
-        self._listeners: tuple[Listener, ...] = ()
         self._due: weakref.WeakKeyDictionary[Listener, float] = weakref.WeakKeyDictionary()
         self._has_thread = False
 

@@ -4,10 +4,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Final, Self, TypeAlias
 
+from seawall.state import call_after_fork
 from seawall_progress.events import Dropped, Event
 from seawall_progress.loops import Wake, waker
 from seawall_progress.running import RUNNING, Running
@@ -43,6 +44,12 @@ class Subscription:
         """Those of them that were not told by a `Dropped` yet."""
         self._size = size
         self._on_close = on_close
+        self._callback: Callable[[Told], object] | None = None
+        self.after_fork()
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave to the parent what it was told; a callback is called by a thread of the child."""
         self._events: deque[Event] = deque()
         self._changed = threading.Condition()
         self._wake: Wake | None = None
@@ -50,11 +57,15 @@ class Subscription:
         self._is_taking = False
         """One is taken that has not been dealt with."""
         self._thread: threading.Thread | None = None
-        """Calls the callback."""
+        """Calls the callback, once there is something to tell."""
 
     def hear(self, event: Event) -> None:
         """Take an event; does not wait."""
         with self._changed:
+            if not self.is_open:
+                return
+            if self._thread is None and self._callback is not None:
+                self._start(self._callback)
             if len(self._events) == self._size:
                 self._events.popleft()
                 self.dropped += 1
@@ -72,10 +83,16 @@ class Subscription:
 
     def call(self, callback: Callable[[Told], object]) -> None:
         """Have a thread call `callback` with each event; say it once."""
-        self._thread = threading.Thread(
+        self._callback = callback
+
+    def _start(self, callback: Callable[[Told], object]) -> None:
+        thread = threading.Thread(
             target=self._run, args=(callback,), name="seawall-progress-callback", daemon=True
         )
-        self._thread.start()
+        with suppress(RuntimeError):
+            # no thread can be started while the interpreter ends, or when there are too many
+            thread.start()
+            self._thread = thread
 
     def settle(self, seconds: float) -> bool:
         """Wait until everything was taken, at most so long; returns whether it was."""
