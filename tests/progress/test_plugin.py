@@ -14,7 +14,10 @@ from progress.followed import Ears
 from seawall.call import Call
 from seawall.hooks import CallHooks
 from seawall.registry import load
+from seawall.state import open_store
 from seawall_progress import Progress, ProgressSettings
+from seawall_progress.board import Board
+from seawall_progress.publisher import PUBLISHER
 from seawall_progress.running import Running
 from seawall_testkit import Fault, Simulator
 from seawall_tokens import Tokens, TokensSettings, caller
@@ -83,6 +86,28 @@ def test_without_anybody_who_listens_there_is_no_thread():
 def test_the_plugin_asks_for_no_attention_before_a_wait_is_over():
     hooks = load(None, [Progress(), "tokens"])
     assert [hook.plugin for hook in hooks.pre_request][-1] != "tokens"
+
+
+def test_all_clients_of_a_process_are_told_of_as_one_process(tmp_path):
+    options: Any = {"settings": {"state": "sqlite", "state_dir": str(tmp_path)}, "plugins": ["progress"]}
+    asked: Any = {"model": MODEL, "max_tokens": 800, "messages": MESSAGES, "stream": True}
+    with (
+        Simulator() as simulator,
+        open_store("sqlite", tmp_path) as store,
+        anthropic.Anthropic(base_url=simulator.base_url, api_key="test") as bare,
+    ):
+        Board(store, lambda _: []).look()
+        before = threading.enumerate()
+        with (
+            seawall.protect(bare, **options).messages.create(**asked),
+            seawall.protect(bare, **options).messages.create(**asked),
+        ):
+            names = [thread.name for thread in threading.enumerate() if thread not in before]
+            PUBLISHER.tell()
+            told = Board(store, lambda _: []).look()
+    assert names.count("seawall-publisher") <= 1
+    (process,) = told["processes"]
+    assert len(process["calls"]) == 2
 
 
 @pytest.mark.parametrize("name", ["interval", "stalled_after"])

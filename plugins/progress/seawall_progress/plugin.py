@@ -11,7 +11,7 @@ from seawall.state import reach
 from seawall_progress.expecting import said
 from seawall_progress.lines import log_lines
 from seawall_progress.metrics import Metrics
-from seawall_progress.publisher import Publisher
+from seawall_progress.publisher import PUBLISHER, Publisher
 from seawall_progress.running import RUNNING, Running
 from seawall_progress.settings import ProgressSettings
 from seawall_progress.subscription import followers
@@ -59,7 +59,7 @@ class Progress:
         self._shown = terminal.shown(settings.terminal, interval=settings.interval, file=sys.stderr)
         lines = log_lines(settings.interval)
         self._listeners: tuple[Listener, ...] = (lines,) if self._shown is None else (lines, self._shown)
-        self._publisher = Publisher(running.calls)
+        self._publisher = PUBLISHER if running is RUNNING else Publisher(running.calls)
         self._usual = Usual(clock)
         self._metrics = Metrics(meter_provider, clock=clock, is_on=settings.metrics)
 

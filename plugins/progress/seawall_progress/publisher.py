@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from seawall import Call
 from seawall.state import Pulse, Store, StoreError, call_after_fork, owners
+from seawall_progress.running import RUNNING
 from seawall_progress.sharing import KEY, LEAVE, MOST, PUT, REPORT, calls_key
 from seawall_progress.values import CallProgress
 
@@ -128,3 +129,7 @@ class Publisher:
 def _plain(progress: CallProgress) -> Mapping[str, Any]:
     told = {name: value for name, value in asdict(progress).items() if name not in _LEFT_OUT}
     return {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in told.items()}
+
+
+PUBLISHER: Final = Publisher(RUNNING.calls)
+"""Tells of the calls of this process, of all clients."""
