@@ -198,13 +198,17 @@ def run(operation: str, failure: str, calls: Calls) -> None:
         sys.stdout.write(f"{json.dumps(line)}\n")
 
 
-if __name__ == "__main__":
-    counted = Calls()
-    ctypes.CDLL = counted.library(ctypes.CDLL)  # type: ignore[misc]
+def counted(calls: Calls) -> Calls:
+    """Let the system calls of this process go through `calls`."""
+    ctypes.CDLL = calls.library(ctypes.CDLL)  # type: ignore[misc]
     for call in CALLS:
         real = getattr(os, call)
-        setattr(os, call, counted.wrap(call, real))
+        setattr(os, call, calls.wrap(call, real))
         for able in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
             if real in able:
                 able.add(getattr(os, call))
-    run(sys.argv[1], sys.argv[2], counted)
+    return calls
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2], counted(Calls()))

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from files.failing import FAILURES, NEW, OLD
+from files.failing_calls import TRIED
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="system calls of POSIX")
 
@@ -103,3 +105,66 @@ def test_one_failure_leaves_neither_a_file_beside_nor_one_open(operation: str, f
     for line in lines(operation, failure):
         assert beside(line) == [], line
         assert line["leaked"] == 0, line
+
+
+MAY_BE_SAID = {"done", "SavingError", "StreamStoppedError", "NotSavedError", "KeyboardInterrupt"}
+IN_FILELOCK = {"fstat", "ftruncate", "fchmod"}
+"""What it calls between opening its file and knowing that it did."""
+
+
+def test_a_call_that_is_saved_keeps_what_came_and_the_same_call_ends_with_all_of_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "files.failing_calls"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "SEAWALL_STATE": "memory"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    tried = {(beginning, failure) for beginning, failures in TRIED.items() for failure in failures}
+    assert {(line["beginning"], line["failure"]) for line in found} == tried
+    for line in found:
+        check_first(line)
+        check_again(line)
+    assert {line["first"]["said"] for line in found} >= MAY_BE_SAID - {"StreamStoppedError"}
+
+
+def check_first(line: dict[str, Any]) -> None:
+    """What holds after a call on a disk that failed."""
+    first, answer = line["first"], line["answer"]
+    assert first["said"] in MAY_BE_SAID, line
+    assert line["there"]["f"] in (OLD_TEXT, answer), line
+    assert OLD_TEXT in line["there"].values(), line
+    if first["said"] == "done":
+        assert first["text"] == line["there"]["f"] == answer, line
+    if first["said"] == "SavingError":
+        assert (line["sent"], line["there"]["f"]) == (0, OLD_TEXT), line
+    if first["said"] == "NotSavedError":
+        assert (first["text"], line["there"]["f"]) == (answer, OLD_TEXT), line
+        assert "it is as it was" in first["why"], line
+    if first["said"] == "StreamStoppedError":
+        # nothing had come where not even the beginning of an attempt could be written
+        assert answer.startswith(first["partial"] or ""), line
+        assert first["partial"] or line["beginning"] == "fresh", line
+    if first["said"] != "KeyboardInterrupt" and not line["failure"].endswith("on"):
+        assert line["leaked"] == 0, line
+
+
+def check_again(line: dict[str, Any]) -> None:
+    """What holds after the same call once more, where there was anything left to do."""
+    again, left = line["again"], line["left"]
+    if again is None:
+        return
+    if line["failure"] == "interrupt" and line["failed"][0] in IN_FILELOCK and not line["sent"]:
+        # its lock ends with the process
+        return
+    assert (again["said"], again["text"], left["f"]) == ("done", line["answer"], line["answer"]), line
+    if "sends nothing" in line["first"].get("why", ""):
+        assert line["sent_again"] == 0, line
+    aside = {name for name in left if ".seawall-journal.~" in name}
+    assert set(left) - aside == {"f", "f.~2~"}, line
+    assert left["f.~2~"] == OLD_TEXT, line
+    assert not aside or "it was moved to" in " ".join(line["warned"]), line

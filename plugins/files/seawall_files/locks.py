@@ -80,13 +80,15 @@ class TargetLock:
         """Give it back; more than once is nothing."""
         if not self._lock.is_locked:
             return
-        with suppress(OSError):
-            holder_path(self._target).unlink()
-        # Whoever waits looks whether what it locked is still there. Windows removes no open file: there
-        # `filelock` does, once it is closed
-        with suppress(OSError):
-            lock_path(self._target).unlink()
-        self._lock.release()
+        try:
+            with suppress(OSError):
+                holder_path(self._target).unlink()
+            # Whoever waits looks whether what it locked is still there. Windows removes no open file: there
+            # `filelock` does, once it is closed
+            with suppress(OSError):
+                lock_path(self._target).unlink()
+        finally:
+            self._lock.release()
 
 
 def _tell(target: Path, command: str, now: float) -> None:
