@@ -50,9 +50,18 @@ def blocks(page: str, *languages: str) -> list[Block]:
 
 def execute(python: Iterable[Block], names: dict[str, Any]) -> dict[str, Any]:
     """Run blocks in one namespace, one after the other; a traceback names the page and its line."""
+    clients = names.setdefault("the clients of the page", [])
     for block in python:
+        clients.append(names.get("client"))
         exec(compile("\n" * block.line + block.text, str(ROOT / block.page), "exec"), names)
     return names
+
+
+def close(names: dict[str, Any]) -> None:
+    """Close every client that blocks made in this namespace under the name `client`."""
+    for client in [*names["the clients of the page"], names.get("client")]:
+        if client is not None:
+            client.close()
 
 
 def point_to(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:

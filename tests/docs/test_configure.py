@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "configure.md").read_text(encoding="utf-8")
+from pages import blocks
+
+PAGE = "docs/how-to/configure.md"
 SEAWALL = Path(sys.executable).with_name("seawall")
 
 
 def test_its_files_are_right_and_its_commands_run_in_one_shell(tmp_path):
-    tables = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    tables = [block.text for block in blocks(PAGE, "toml")]
     (tmp_path / "seawall.toml").write_text(tables[1] + tables[0], encoding="utf-8")
-    commands = "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
+    commands = "".join(block.text for block in blocks(PAGE, "sh"))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SEAWALL_")}
     path = f"{SEAWALL.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

@@ -1,13 +1,15 @@
 """Guides whose examples need something to go wrong run as they stand, and what they promise is so."""
 
 import logging
+import re
 import tomllib
 
 import anthropic
 import pytest
 
 import seawall
-from pages import blocks, execute, point_to
+from pages import blocks, close, execute, point_to
+from seawall.cli import main
 from seawall.registry import instances
 from seawall_backoff import BackoffSettings
 from seawall_testkit import Fault, Simulator
@@ -46,6 +48,7 @@ def test_the_one_about_applications_gets_through_breaks_and_keeps_what_was_paid_
         point_to(simulator, monkeypatch)
         names["client"] = seawall.protect(anthropic.Anthropic())
         execute(rest[1:], names)
+    close(names)
     assert names["answer"]
     assert len(names["texts"]) == 3
     said = capsys.readouterr().out
@@ -71,7 +74,50 @@ def test_the_one_about_redis_shares_refuses_without_it_and_goes_on_with_it(
         own_redis_server.start()
         again = [{"role": "user", "content": "Once more."}]
         names["client"].messages.create(model="claude-opus-5-5", max_tokens=2_000, messages=again)
+        with pytest.raises(SystemExit) as ended:
+            main(["doctor"])
+        assert ended.value.code == 0
         assert len(simulator.requests) == 2
+    close(names)
+
+
+def like(text):
+    """A pattern for a text with other numbers, ids and hosts."""
+    text = re.sub(r"call \w+", "call ID", re.sub(r"req_\w+…", "req_ID", text))
+    text = re.sub(r"\d+", r"\\d+", re.escape(text))
+    return text.replace("ID", r"\w+").replace(re.escape("api.anthropic.com"), r"[\d.:]+")
+
+
+def test_the_one_about_outages_says_what_is_logged_and_what_is_noted(monkeypatch, tmp_path, caplog, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEAWALL_STATE", "memory")
+    made, in_time, told = blocks("docs/how-to/outages.md", "python")
+    logged, noted = blocks("docs/how-to/outages.md", "text")
+    (held,) = blocks("plugins/backoff/README.md", "text")
+    names = {}
+    with Simulator() as simulator:
+        point_to(simulator, monkeypatch)
+        execute([made], names)
+        simulator.begin_outage(529)
+        ending = logging.Filter()
+        ending.filter = lambda record: "is down" not in record.getMessage() or simulator.end_outage() or True
+        caplog.set_level("INFO", "seawall")
+        caplog.handler.addFilter(ending)
+        execute([in_time], names)
+    said = [f"{each.levelname:<7} {each.name:<15} {each.getMessage()}" for each in caplog.records]
+    for line in (*logged.text.splitlines(), held.text.strip()):
+        assert any(re.search(like(line), found) for found in said), (line, like(line), said)
+    faults = [
+        Fault("status", status=529),
+        Fault("reset_before_headers", attempt=2),
+        Fault("status", attempt=3, status=400),
+    ]
+    with Simulator(faults=faults) as simulator:
+        point_to(simulator, monkeypatch)
+        execute([made, told], names)
+    close(names)
+    out = capsys.readouterr().out.strip()
+    assert re.fullmatch(like(noted.text.strip()), out), out
 
 
 def test_the_one_about_migration_asks_as_often_before_as_after(monkeypatch, tmp_path):
@@ -85,6 +131,7 @@ def test_the_one_about_migration_asks_as_often_before_as_after(monkeypatch, tmp_
                 execute([block], names)
                 assert len(simulator.requests) == 2
         assert names["before"] == names["after"] != ""
+    close(names)
 
 
 def test_the_numbers_of_tenacity_are_those_of_the_settings(monkeypatch, tmp_path):

@@ -1,17 +1,14 @@
 """Who follows the tutorial word by word ends where it says."""
 
 import os
-import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text(encoding="utf-8")
+from pages import blocks
 
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+PAGE = "docs/tutorial.md"
 
 
 def test_its_commands_end_with_an_answer_that_is_whole_although_it_was_broken(tmp_path):
@@ -19,9 +16,9 @@ def test_its_commands_end_with_an_answer_that_is_whole_although_it_was_broken(tm
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    demo, *steps = blocks("sh")
+    demo, *steps = (block.text for block in blocks(PAGE, "sh"))
     assert demo == "seawall demo\n"  # which the gate runs
-    (program,) = blocks("python")
+    (program,) = (block.text for block in blocks(PAGE, "python"))
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     steps[1] = steps[1].replace("kill", "python program.py\nkill")
     commands = "".join(steps).replace("8723", port)

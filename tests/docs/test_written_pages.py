@@ -15,7 +15,8 @@ from seawall.commands.schema import schema
 from seawall.fitness import model_of
 from seawall.registry import FIRST_PARTY, installed
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 BEGIN, END = "<!-- written by the test run: begin -->\n", "<!-- end -->\n"
 BOUNDS = {
     "minimum": "at least {}",
@@ -107,13 +108,13 @@ def commands(command, name, parent=None):
 @pytest.mark.parametrize(
     ("name", "made"),
     [
-        ("settings.md", lambda: "\n".join([*settings(), "", ""])),
-        ("cli.md", lambda: "\n" + "\n\n".join(commands(cli, "seawall")) + "\n\n"),
+        ("docs/reference/settings.md", lambda: "\n".join([*settings(), "", ""])),
+        ("docs/reference/cli.md", lambda: "\n" + "\n\n".join(commands(cli, "seawall")) + "\n\n"),
     ],
 )
 def test_the_page_says_what_the_code_does(monkeypatch, name, made):
     monkeypatch.setenv("COLUMNS", "80")
-    page = DOCS / "reference" / name
+    page = ROOT / name
     told = page.read_text(encoding="utf-8")
     before, _, rest = told.partition(BEGIN)
     text = f"{before}{BEGIN}{made()}{END}{rest.partition(END)[2]}"

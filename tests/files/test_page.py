@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from files.test_content import png
+from pages import blocks, execute
 from seawall_testkit import Fault, Simulator
 from seawall_testkit.blocks import text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
-ROOT = Path(__file__).parents[2]
 REPORT = " ".join(f"On day {day} the ship sailed {day * day % 97} miles, says her log." for day in range(60))
-
-
-def blocks(page: str) -> str:
-    return "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
 
 
 def prepared(folder: Path) -> None:
@@ -36,7 +32,7 @@ def test_the_page_runs(
     with Simulator() as simulator:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-        exec(blocks("docs/how-to/files.md"), names)
+        execute(blocks("docs/how-to/files.md", "python"), names)
         names["client"].close()
     names["workspace"].close()
     said = capsys.readouterr().out
@@ -57,18 +53,10 @@ def test_the_page_about_saving_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with Simulator(answer=answer, faults=[Fault("reset", byte=12_000)]) as simulator:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-        exec(blocks("docs/how-to/save-answers.md"), names)
+        execute(blocks("docs/how-to/save-answers.md", "python"), names)
         names["client"].close()
         ways = [request.way for request in simulator.requests]
     assert (tmp_path / "report.md").read_text() == REPORT
     # the first call failed on the way, the second one went on, the third is another answer
     assert ways == ["plain", "user_turn", "plain"]
     assert names["answer"].content[0].text == "Short."
-
-
-def test_the_readme_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    prepared(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    exec(blocks("plugins/files/README.md"), names)
-    assert (names["text"], names["tokens"]) == ("# Report\n", 88)

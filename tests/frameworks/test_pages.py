@@ -1,13 +1,11 @@
-"""The first example of each page in `docs/how-to/frameworks` runs as it stands."""
-
-import re
-from pathlib import Path
+"""The example of each page in `docs/how-to/frameworks` runs as it stands."""
 
 import pytest
 
+from pages import blocks, execute, pages
 from seawall_testkit import Fault, Simulator
 
-PAGES = Path(__file__).parents[2] / "docs" / "how-to" / "frameworks"
+PAGES = [page for page in pages() if page.startswith("docs/how-to/frameworks/")]
 DOCUMENT = {"title": "Report", "chapters": ["calm sea, light wind, all well"] * 40}
 
 
@@ -17,16 +15,15 @@ def answer(body):
     return [{"type": "tool_use", "name": body["tools"][0]["name"], "input": DOCUMENT}]
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
-def test_the_first_example_survives_a_break(page, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("page", PAGES)
+def test_the_example_survives_a_break(page, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEAWALL_BACKOFF__BASE", "0.001")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-    example = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     names = {"__name__": "example"}
     with Simulator(answer=answer, faults=[Fault("reset", event=30)]) as simulator:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
-        exec(example[1], names)
+        execute(blocks(page, "python"), names)
         assert len(simulator.requests) == 2
     if "report" in names:
         assert names["report"].model_dump() == DOCUMENT

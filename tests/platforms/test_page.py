@@ -1,18 +1,17 @@
 """Every example of `docs/how-to/platforms.md` runs as it stands."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import google.auth
 import pytest
 
+from pages import ROOT, blocks
 from platforms.clients import PLATFORMS, ExpiringCredentials
 from platforms.gateway import Gateway
 from seawall_testkit import Fault, Simulator
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "platforms.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PAGE = "docs/how-to/platforms.md"
 KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
@@ -31,7 +30,7 @@ URLS = {
 
 @pytest.mark.parametrize("name", PLATFORMS)
 def test_the_example_survives_a_break(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (example,) = (each for each in EXAMPLES if f"anthropic.Anthropic{name}(" in each)
+    (example,) = (each.text for each in blocks(PAGE, "python") if f"anthropic.Anthropic{name}(" in each.text)
     platform = PLATFORMS[name]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(google.auth, "default", lambda scopes: (ExpiringCredentials(), "my-project"))
@@ -50,5 +49,9 @@ def test_the_example_survives_a_break(name: str, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", PLATFORMS)
 def test_the_table_says_who_counts_tokens(name: str) -> None:
-    (row,) = (line for line in PAGE.splitlines() if line.startswith(f"| `Anthropic{name}` |"))
+    (row,) = (
+        line
+        for line in (ROOT / PAGE).read_text("utf-8").splitlines()
+        if line.startswith(f"| `Anthropic{name}` |")
+    )
     assert row.endswith("| yes |" if PLATFORMS[name].counts_tokens else "| no |")

@@ -7,11 +7,11 @@ import re
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
+from pages import ROOT, blocks
 from seawall_testkit import Fault, Limits, Simulator
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "metrics.md").read_text(encoding="utf-8")
+PAGE = "docs/how-to/metrics.md"
 CALL_AND_SCRAPE = """
 import urllib.request
 messages = [{"role": "user", "content": "Write a report."}]
@@ -27,7 +27,7 @@ OF_OTHER_CALLS = {
 
 
 def test_its_example_runs_and_its_metrics_can_be_scraped(tmp_path):
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    example = "".join(block.text for block in blocks(PAGE, "python"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -51,7 +51,9 @@ def test_its_example_runs_and_its_metrics_can_be_scraped(tmp_path):
     assert done.returncode == 0, done.stderr
     scraped = done.stdout
     assert "9464" in example
-    for name in set(re.findall(r"^\| `([a-z_.]+)`", PAGE, re.MULTILINE)) - OF_OTHER_CALLS:
+    for name in (
+        set(re.findall(r"^\| `([a-z_.]+)`", (ROOT / PAGE).read_text("utf-8"), re.MULTILINE)) - OF_OTHER_CALLS
+    ):
         exported = name.replace(".", "_")
         assert re.search(rf"^{exported}(_seconds)?(_sum|_total)?\{{", scraped, re.MULTILINE), name
     of_output = r'gen_ai_client_token_usage_sum\{.*gen_ai_token_type="output".*\} (.*)'

@@ -3,8 +3,7 @@
 import io
 import logging
 import re
-import tomllib
-from pathlib import Path
+from functools import partial
 
 import pytest
 from rich._export_format import CONSOLE_SVG_FORMAT
@@ -12,41 +11,31 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from pages import ROOT, blocks, execute, point_to
 from progress.followed import Ears, Followed
-from seawall_progress import ProgressSettings, expect
+from seawall_progress import expect
 from seawall_progress.screen import line, lines
 from seawall_testkit import Simulator
 
-GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
-PAGE = (GUIDES / "watch-progress.md").read_text(encoding="utf-8")
-PICTURE = GUIDES / "watch-progress.svg"
+PAGE = "docs/how-to/watch-progress.md"
+PICTURE = ROOT / "docs" / "how-to" / "watch-progress.svg"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
-def test_its_settings_are_valid():
-    (block,) = blocks("toml")
-    assert ProgressSettings.model_validate(tomllib.loads(block)["progress"]).terminal == "on"
-
-
-def test_its_examples_run_and_say_what_happened(monkeypatch, capsys):
+def test_its_examples_run_and_say_what_happened(monkeypatch, capsys, request):
+    root, own = logging.getLogger(), logging.getLogger("seawall.progress")
+    request.addfinalizer(partial(own.setLevel, own.level))
+    request.addfinalizer(partial(setattr, root, "handlers", root.handlers[:]))
     names: dict[str, object] = {}
     with Simulator(answer_tokens=900) as simulator:
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", simulator.base_url)
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-        for block in blocks("python"):
-            if "basicConfig" in block:
-                continue
-            exec(block, names)
+        point_to(simulator, monkeypatch)
+        execute(blocks(PAGE, "python"), names)
         names["client"].close()
     out, err = capsys.readouterr()
     assert names["status"] == "completed"
     assert re.search(r"\w+ connecting -> writing", out)
     assert re.search(r"\w+ completed \d+", out)
     assert err.count(": completed, ") == 2, "it is on for one of its clients"
-    assert logging.getLogger("seawall.progress").level == logging.NOTSET
+    assert own.level == logging.INFO
 
 
 def test_its_picture_is_that_of_three_calls_of_which_one_waits():

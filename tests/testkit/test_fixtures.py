@@ -1,9 +1,9 @@
 """The fixtures that test runs of others get, in a test run of their own."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
+
+from pages import blocks
 
 FIRST = """
 import sys
@@ -89,11 +89,10 @@ def test_each_test_has_its_own_state_and_none_is_the_users(protected, time):
 
 
 def test_the_fixtures_work_in_a_strict_test_run_as_the_readme_says_and_import_nothing_before(tmp_path):
-    readme = (Path(__file__).parents[2] / "plugins" / "testkit" / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    examples = [block.text for block in blocks("plugins/testkit/README.md", "python")]
     (tmp_path / "test_1.py").write_text(FIRST)
     (tmp_path / "test_2.py").write_text(THEN)
-    (tmp_path / "test_3.py").write_text("".join(block for block in blocks if "def test_" in block))
+    (tmp_path / "test_3.py").write_text("".join(text for text in examples if "def test_" in text))
     (tmp_path / "pytest.toml").write_text('[pytest]\nstrict = true\nfilterwarnings = ["error"]\n')
     # none of the plugins that this repository happens to have
     without = [f"-pno:{name}" for name in ("xdist", "anyio", "langsmith_plugin", "hypothesispytest")]
