@@ -7,8 +7,9 @@
   Beside it, what opening the journal and replacing the file take.
 - chunking: a file of prose, code, tables and other scripts, by size of the chunks; the bar is 20 MB/s at
   8,000 tokens, by the clock; the CPU time beside it tells how busy the machine was. Memory is what the
-  process takes for 1 GB more than for 8 MB, in chunks of one size; the bar is 8 MB. With `--quick` it is 48 MB
-  in place of 1 GB. "whole, cut" reads the file as Python does and cuts it anywhere, which counts no token.
+  process takes for 1 GB more than for 8 MB, in chunks of one size; the bar is 8 MB. With `--quick` it is
+  48 MB in place of 1 GB. "whole, cut" reads the file as Python does and cuts it
+  anywhere: no token is counted.
 - corpus: each path of `tests/files/traps.py` with each operation and each way to open folders; the bars are
   150 paths and none that gets out.
 - races: a process exchanges folders and files of a workspace for links that lead out, 10 s for each race and

@@ -1,6 +1,8 @@
 """An answer that is saved: into its file when it is whole, into a journal until then."""
 
 import asyncio
+import errno
+import itertools
 import logging
 import os
 import stat
@@ -27,6 +29,7 @@ from seawall_files.header import Header
 from seawall_files.journal import Journal, recover
 from seawall_files.locks import TargetLock
 from seawall_files.places import journal_path
+from seawall_files.recorder import Recorder
 from seawall_files.records import Kind, payload_of
 from seawall_testkit import Fault, Simulator, blocks
 
@@ -42,6 +45,20 @@ class Giving:
     @seawall.hookimpl
     def on_error(self):
         return seawall.GiveUp("killed")
+
+
+class Disk:
+    """A journal on a disk that does something before each record."""
+
+    def __init__(self, journal, work):
+        self._journal, self._work = journal, work
+
+    def __getattr__(self, name):
+        return getattr(self._journal, name)
+
+    def append(self, kind, payload):
+        self._work()
+        self._journal.append(kind, payload)
 
 
 class Doing:
@@ -64,8 +81,15 @@ class Doing:
         self._do("on_chunk")
 
 
-def files(**settings):
-    return Files(FilesSettings(**{"sync_interval": 0.01, "lock_timeout": 0.0, **settings}), clock=lambda: 0.0)
+def files(*, disk=None, **settings):
+    def on_disk(journal, interval):
+        return Recorder(Disk(journal, disk), interval)
+
+    return Files(
+        FilesSettings(**{"sync_interval": 0.01, "lock_timeout": 0.0, **settings}),
+        clock=lambda: 0.0,
+        recorder=None if disk is None else on_disk,
+    )
 
 
 @pytest.fixture
@@ -396,3 +420,57 @@ def test_threads_that_began_before_know_nothing_of_it(target):
             call(simulator, "sync", "create", [*plugins(), files()])
         assert len(simulator.requests) == 2
     assert got[0].text == TEXT
+
+
+def test_a_disk_that_hangs_holds_up_no_stream_of_the_event_loop(target):
+    hanging, works = threading.Event(), threading.Event()
+
+    def hang():
+        hanging.set()
+        if not works.wait(60):
+            raise TimeoutError
+
+    async def written(client):
+        with saving(target):
+            await client.messages.create(**PARAMS)
+
+    async def both():
+        async with anthropic.AsyncAnthropic(base_url=simulator.base_url, api_key="test") as bare:
+            client = seawall.protect(bare, plugins=[*plugins(), files(disk=hang)])
+            saved = asyncio.create_task(written(client))
+            assert await asyncio.to_thread(hanging.wait, 60)
+            async with client.messages.stream(**PARAMS) as stream:
+                other = await stream.get_final_text()
+            were = (saved.done(), works.is_set())
+            works.set()
+            await saved
+            return other, were
+
+    with Simulator(answer=TEXT) as simulator:
+        other, were = asyncio.run(both())
+    assert (other, text(target)) == (TEXT, TEXT)
+    assert were == (False, False)
+
+
+@pytest.mark.parametrize(("mode", "surface"), [("sync", "create"), ("async", "messages.stream()")])
+def test_a_full_disk_stops_the_call_with_what_came_and_leaves_a_journal_to_go_on_from(target, mode, surface):
+    records = itertools.count()
+
+    def fill():
+        if next(records) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Simulator(answer=TEXT, tokens_per_second=2000) as simulator:
+        with pytest.raises(seawall.StreamStoppedError, match="No space left") as raised, saving(target):
+            call(simulator, mode, surface, [*plugins(), files(disk=fill)])
+        (block,) = raised.value.partial_message.content
+        assert block.text
+        assert TEXT.startswith(block.text)
+        assert text(target) == "old"
+        recovered = recover(journal_path(target))
+        frames = b"".join(record.payload for record in recovered.records() if record.kind is Kind.FRAMES)
+        assert recovered.problem is None
+        assert b"text_delta" in frames
+        with saving(target):
+            assert call(simulator, mode, surface, [*plugins(), files()]).text == TEXT
+    assert (text(target), there(target)) == (TEXT, ["report.md"])

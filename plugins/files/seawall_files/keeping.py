@@ -3,7 +3,7 @@
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -45,11 +45,21 @@ class Keeping:
     `begin` and `end` block; the other methods wait for nothing.
 
     Args:
-        clock: Seconds since the epoch, for what a journal says of itself.
+        now: Seconds since the epoch, for what a journal says of itself.
+        recorder: As `Files` takes it.
     """
 
-    def __init__(self, call: Call, saving: Saving, settings: FilesSettings, now: float) -> None:
+    def __init__(
+        self,
+        call: Call,
+        saving: Saving,
+        settings: FilesSettings,
+        now: float,
+        *,
+        recorder: Callable[[Journal, float], Recorder] | None = None,
+    ) -> None:
         self._call = call
+        self._new_recorder = recorder or Recorder
         self._saving = saving
         self._settings = settings
         self._now = now
@@ -146,7 +156,7 @@ class Keeping:
         return Journal.create(path, header)
 
     def _record(self, journal: Journal) -> None:
-        self._recorder = Recorder(journal, self._settings.sync_interval)
+        self._recorder = self._new_recorder(journal, self._settings.sync_interval)
 
     # -- while it runs
 

@@ -12,7 +12,9 @@ from seawall_files.settings import FilesSettings
 if TYPE_CHECKING:
     import click
 
+    from seawall_files.journal import Journal
     from seawall_files.keeping import Keeping
+    from seawall_files.recorder import Recorder
 
 
 class Files:
@@ -20,6 +22,8 @@ class Files:
 
     Args:
         clock: Seconds since the epoch.
+        recorder: Makes what writes the journal of a call, of the open journal and the sync interval; by
+            default a `recorder.Recorder`.
     """
 
     Settings = FilesSettings
@@ -30,9 +34,11 @@ class Files:
         settings: FilesSettings | None = None,
         *,
         clock: Callable[[], float] = time.time,  # noqa: TID251 - others compare it with theirs
+        recorder: "Callable[[Journal, float], Recorder] | None" = None,
     ) -> None:
         self._settings = settings or FilesSettings()
         self._clock = clock
+        self._recorder = recorder
 
     @hookimpl
     def register_commands(self, cli: "click.Group") -> None:
@@ -59,7 +65,7 @@ class Files:
     def _keeping(self, call: Call, saving: Saving) -> "Keeping":
         from seawall_files.keeping import Keeping  # noqa: PLC0415 - most calls are not saved
 
-        return Keeping(call, saving, self._settings, self._clock())
+        return Keeping(call, saving, self._settings, self._clock(), recorder=self._recorder)
 
     @hookimpl
     def on_accept(self, call: Call) -> None:
