@@ -210,6 +210,8 @@ class Exchange:
             self.response = None
         elif self._stand_in_ref is not None:
             _forget_body(self.response)  # the caller has the request of an earlier one
+            if (stand_in := self._stand_in_ref()) is not None:
+                stand_in.extensions.update(self.response.extensions)  # and the connection of this one
         return self.response
 
     def accepted(self, send: Send) -> Accepted | anthropic.APIStatusError:

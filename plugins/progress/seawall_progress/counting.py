@@ -1,11 +1,12 @@
 """Estimates the output tokens of one attempt while it is streamed.
 
-The chunk path only appends events to `pieces`; texts are taken out of them and counted when somebody looks.
+The chunk path only appends events to `recent`, and has the texts taken out of every few of them, since events
+take ten times the memory; texts are counted when somebody looks.
 What had been dropped by then, as nobody looked for long, counts as dense as the rest.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from seawall_progress.markup import Markup
@@ -24,8 +25,10 @@ _OF_BLOCK: Final[Mapping[str, Kind]] = {
     "server_tool_use": "input_json_delta",
     "mcp_tool_use": "input_json_delta",
 }
+MOST_RECENT: Final = 8
+"""Events whose texts have not been taken out."""
 _KEPT: Final = 256
-"""Events that wait to be counted; older ones are dropped."""
+"""Texts of so many events that wait to be counted; older ones are dropped."""
 _BATCH: Final = 400
 """Characters that are counted once and for all; what is left is counted again with what follows it."""
 _DENSITY: Final = 0.25
@@ -33,20 +36,25 @@ _DENSITY: Final = 0.25
 
 
 class Count:
-    """The tokens of one attempt. `begin` and `pieces` are for the chunk path; the rest is for who looks.
+    """The tokens of one attempt.
+
+    `begin`, `recent` and `gather` are for the chunk path, the rest is for who looks.
 
     Args:
         estimate: Tokens of a text.
         markup: Those beside the texts.
     """
 
-    __slots__ = ("_batches", "_blocks", "_estimate", "_markup", "_rests", "pieces")
+    __slots__ = ("_batches", "_blocks", "_estimate", "_markup", "_rests", "_texts", "recent")
 
     def __init__(self, estimate: Callable[[str], int], markup: Markup) -> None:
         self._estimate = estimate
         self._markup = markup
-        self.pieces: deque[Mapping[str, Any]] = deque(maxlen=_KEPT)
-        """Events that bring characters and have not been counted."""
+        self.recent: list[Mapping[str, Any]] = []
+        """Events that bring characters; `gather` empties it."""
+        self._texts: deque[tuple[Kind, object, bytes]] = deque(maxlen=_KEPT)
+        """What they brought and was not counted: kind, block and text, which may take four times as much as a
+        string."""
         self._blocks: tuple[Mapping[Kind, int], Kind, int] = ({}, "text_delta", 0)
         """Characters of the blocks before, by kind; what the open block is, and how many characters the
         attempt had when it began."""
@@ -67,8 +75,12 @@ class Count:
                 be as dense as what was before.
         """
         if counts:
-            self._take_pieces()
-        counted = {kind: self._counted(kind) for kind in self._rests}
+            self._take_texts()
+        rests = dict(self._rests)
+        # the chunk path may gather them meanwhile: then they are as dense as the rest
+        for (kind, _), text in _texts_of(tuple(self.recent)).items():
+            rests[kind] = rests.get(kind, "") + text
+        counted = {kind: self._counted(kind, rest) for kind, rest in rests.items()}
         known, tokens = map(sum, zip(*counted.values(), strict=True)) if counted else (0, 0)
         density = tokens / known if known else _DENSITY
         missed = 0.0
@@ -81,27 +93,27 @@ class Count:
         closed, kind, start = self._blocks
         return {**closed, kind: closed.get(kind, 0) + written - start}
 
-    def _counted(self, kind: Kind) -> tuple[int, int]:
-        """Return the characters of a kind that were counted, and their tokens."""
+    def _counted(self, kind: Kind, rest: str) -> tuple[int, int]:
+        """Return the characters of a kind that are counted, and their tokens."""
         characters, tokens = self._batches.get(kind, (0, 0))
-        rest = self._rests[kind]
         return characters + len(rest), tokens + (self._estimate(rest) if rest else 0)
 
-    def _take_pieces(self) -> None:
-        """Count what has come; only one thread at a time may."""
+    def gather(self) -> None:
+        """Take the texts out of the recent events; at `MOST_RECENT` of them, and when a block ends."""
+        found = _texts_of(self.recent)
+        self.recent.clear()
+        for (kind, block), text in found.items():
+            self._texts.append((kind, block, text.encode(errors="surrogatepass")))
+
+    def _take_texts(self) -> None:
+        """Count what was gathered; only one thread at a time may."""
         texts: dict[Kind, list[str]] = {}
-        pieces = self.pieces
-        while pieces:
-            event = pieces.popleft()
-            delta = event.get("delta")
-            if not isinstance(delta, dict):
-                continue
-            kind = str(delta.get("type"))
-            piece = delta.get(_KEYS.get(kind, ""))
-            if isinstance(piece, str):
-                texts.setdefault(kind, []).append(piece)
-                if kind == "input_json_delta":
-                    self._markup.feed(event.get("index"), piece)
+        while self._texts:
+            kind, block, said = self._texts.popleft()
+            text = said.decode(errors="surrogatepass")
+            texts.setdefault(kind, []).append(text)
+            if kind == "input_json_delta":
+                self._markup.feed(block, text)
         for kind, new in texts.items():
             text = self._rests.get(kind, "") + "".join(new)
             # a token begins with a space: cut in front of one, a text has the tokens of its parts
@@ -110,3 +122,17 @@ class Count:
                 counted, tokens = self._batches.get(kind, (0, 0))
                 self._batches[kind] = counted + end, tokens + self._estimate(text[:end])
             self._rests[kind] = text[max(end, 0) :]
+
+
+def _texts_of(events: Sequence[Mapping[str, Any]]) -> dict[tuple[Kind, object], str]:
+    """Return what deltas bring, by kind and block."""
+    found: dict[tuple[Kind, object], str] = {}
+    for event in events:
+        delta = event.get("delta")
+        if isinstance(delta, dict):
+            kind = str(delta.get("type"))
+            piece = delta.get(_KEYS.get(kind, ""))
+            if isinstance(piece, str):
+                place = kind, event.get("index")
+                found[place] = found.get(place, "") + piece
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from seawall import Call, Chunk, Offload, Outcome, Wait, hookimpl
 from seawall.state import reach
+from seawall_progress.counting import MOST_RECENT
 from seawall_progress.expecting import said
 from seawall_progress.lines import log_lines
 from seawall_progress.metrics import Metrics
@@ -97,7 +98,9 @@ class Progress:
             if now - track.last > track.longest_gap:  # noqa: PLR1730
                 track.longest_gap = now - track.last
             track.last = now
-            track.append(chunk.event)
+            track.recent.append(chunk.event)
+            if len(track.recent) == MOST_RECENT:
+                track.gather()
         else:
             track.event(chunk.type, chunk.event, now)
             self._running.changed(call)

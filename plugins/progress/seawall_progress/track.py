@@ -60,12 +60,13 @@ class Track:
         "_stage",
         "_stalled_after",
         "_thinking_from",
-        "append",
         "began",
         "clock",
+        "gather",
         "is_metered",
         "last",
         "longest_gap",
+        "recent",
         "usual",
     )
 
@@ -97,7 +98,7 @@ class Track:
         is_forced = isinstance(choice, Mapping) and choice.get("type") == "tool"
         self._markup = Markup(is_forced=is_forced)
         self._count = Count(call.estimate, self._markup)
-        self.append = self._count.pieces.append
+        self.recent, self.gather = self._count.recent, self._count.gather
         self._exact: int | None = None
         self._base = (0, True)
         """Tokens of the attempts that this one goes on with, and whether they are exact."""
@@ -130,6 +131,7 @@ class Track:
 
     def event(self, kind: str, event: Any, now: float) -> None:
         """An event came that is no delta of a block."""
+        self.gather()
         if self._is_answering:
             self.longest_gap = max(self.longest_gap, now - self.last)
         self.last, self._is_answering = now, True
