@@ -1,6 +1,5 @@
 """How fast a call generates: lately, and over all."""
 
-from collections import deque
 from typing import Final
 
 _WINDOW: Final = 10.0
@@ -17,7 +16,7 @@ class Pace:
     __slots__ = ("_before", "_began", "_marks")
 
     def __init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque()
+        self._marks: list[tuple[float, int]] = []
         """Moments, and the tokens of the attempt then: one that is ten seconds old, and those after it."""
         self._began: float | None = None
         self._before = (0.0, 0)
@@ -46,7 +45,7 @@ class Pace:
         if now - marks[-1][0] >= _APART:
             marks.append((now, tokens))
         while len(marks) > 1 and marks[1][0] <= now - _WINDOW:
-            marks.popleft()
+            marks.pop(0)
         then, before = marks[0]
         return max(tokens - before, 0) / (now - then) if now - then >= _LEAST else None
 
