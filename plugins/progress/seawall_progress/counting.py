@@ -27,7 +27,7 @@ _OF_BLOCK: Final[Mapping[str, Kind]] = {
 }
 MOST_RECENT: Final = 8
 """Events whose texts have not been taken out."""
-_KEPT: Final = 32
+_KEPT: Final = 48
 """Texts that wait to be counted, each of so many events; older ones are dropped."""
 _BATCH: Final = 400
 """Characters that are counted once and for all; what is left is counted again with what follows it."""
