@@ -315,4 +315,5 @@ class Engine:
             except SeawallError as error:
                 failure = failure or error
         if failure is not None and outcome.status == "completed":
+            self._hang_on(failure, "a plugin failed after the answer had come whole")
             raise failure

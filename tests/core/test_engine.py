@@ -268,6 +268,14 @@ def test_a_hook_that_raises_ends_the_call(hook):
     assert plugin.hooks().count("post_response") == 1
 
 
+def test_the_error_of_a_hook_that_raises_after_the_answer_holds_it_whole():
+    _, steps = begin(Recorder(post_response=[KeyError("oops")]))
+    with pytest.raises(seawall.PluginError) as raised:
+        drive(steps, [streamed(), *FRAMES, None])
+    assert raised.value.partial_message.content[0].text == "The whole answer."
+    assert raised.value.usage.output_tokens > 0
+
+
 @pytest.mark.parametrize("hook", ["pre_request", "on_chunk", "on_error", "post_response"])
 def test_a_hook_of_a_plugin_that_is_not_required_is_left_out_when_it_raises(hook):
     plugin, other = Recorder(**{hook: [KeyError("oops")]}), Recorder("other", on_error=[seawall.Retry(0.0)])

@@ -333,7 +333,7 @@ def test_a_file_that_cannot_be_replaced_at_the_end_leaves_the_whole_answer_in_th
     with Simulator(answer=TEXT) as simulator:
         with pytest.raises(NotSavedError, match="sends nothing") as raised, saving(target):
             call(simulator, "sync", "create", [*plugins(), files(), Doing("on_chunk", target.mkdir)])
-        assert raised.value.text == TEXT
+        assert raised.value.text == raised.value.partial_message.content[0].text == TEXT
         assert "; it is as it was. The whole answer is in" in str(raised.value)
         assert recover(journal_path(target)).is_done
         target.rmdir()
