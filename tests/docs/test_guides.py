@@ -102,7 +102,8 @@ def test_the_one_about_outages_says_what_is_logged_and_what_is_noted(monkeypatch
         ending = logging.Filter()
         ending.filter = lambda record: "is down" not in record.getMessage() or simulator.end_outage() or True
         caplog.set_level("INFO", "seawall")
-        caplog.handler.addFilter(ending)
+        # taken back after the test: the handler is that of all tests of the process
+        monkeypatch.setattr(caplog.handler, "filters", [ending])
         execute([in_time], names)
     said = [f"{each.levelname:<7} {each.name:<15} {each.getMessage()}" for each in caplog.records]
     for line in (*logged.text.splitlines(), held.text.strip()):
