@@ -13,7 +13,7 @@ from anthropic import AnthropicError, AsyncCallNext
 from seawall import wire_errors
 from seawall.driver import BODY_ERRORS, Driver
 from seawall.engine import Engine
-from seawall.exchange import Exchange, frame_of_sse
+from seawall.exchange import Exchange
 from seawall.reception import Reception
 from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
 
@@ -95,9 +95,7 @@ class AsyncDriver(Driver):
         elif response is not None and send.stream:
             decoder = self.exchange.foreign_decoder()
             body: Any = response.stream if self.exchange.is_plain else response.aiter_bytes()
-            self._body = (
-                body if decoder is None else (frame_of_sse(sse) async for sse in decoder.aiter_bytes(body))
-            )
+            self._body = body if decoder is None else decoder.aframes(body)
             if self._seconds_left() is not None:
                 self._body = self._until_deadline(self._body)
         return self.exchange.accepted(send)

@@ -6,26 +6,24 @@ SDK.md, section 3.
 
 import json
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import anthropic
 import httpx2
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, AsyncStream, Stream
-from anthropic._streaming import ServerSentEvent, SSEDecoder
 from anthropic.types import RawMessageStreamEvent
 from anthropic.types.beta import BetaRawMessageStreamEvent
 
 from seawall import wire_errors
 from seawall.frames import events_of, frame_of
+from seawall.platform_streams import ForeignDecoder, decoder_of, reading_frames
 from seawall.steps import Accepted, Send
 
 _MESSAGES_PATH = "/v1/messages"
 _DESCRIBES_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
 """Headers that no longer hold for a body that was decoded."""
-
-_NO_LINE_ENDS = str.maketrans("\r\n", "  ")
 
 AnyResponse = APIResponse[Any] | AsyncAPIResponse[Any]
 
@@ -49,12 +47,6 @@ def repaired(request: APIRequest, result: Any) -> Any:
         asked: dict[str, Any] = {"cast_to": request.cast_to, "options": request.options}
         return kind(raw=result, client=None, stream=False, stream_cls=None, **asked)
     return result
-
-
-def frame_of_sse(sse: ServerSentEvent) -> bytes:
-    """The frame of an event that a platform's decoder made."""
-    # a line end in JSON is white space, in a frame it would end the data
-    return f"event: {sse.event}\ndata: {sse.data.translate(_NO_LINE_ENDS)}\n\n".encode()
 
 
 def _is_json(response: httpx2.Response) -> bool:
@@ -107,54 +99,6 @@ class _Decoded(httpx2.Response):
                 yield data
         finally:
             await self.aclose()
-
-
-class _ForeignDecoder:
-    """The decoder of a platform that streams no server-sent events; what it cannot read breaks the stream."""
-
-    def __init__(self, decoder: Any) -> None:
-        self._decoder = decoder
-
-    def iter_bytes(self, body: Iterator[bytes]) -> Iterator[ServerSentEvent]:
-        with _decoding():
-            for sse in self._decoder.iter_bytes(body):
-                yield _checked(sse)
-
-    async def aiter_bytes(self, body: AsyncIterator[bytes]) -> AsyncIterator[ServerSentEvent]:
-        with _decoding():
-            async for sse in self._decoder.aiter_bytes(body):
-                yield _checked(sse)
-
-
-@contextmanager
-def _decoding() -> Iterator[None]:
-    try:
-        yield
-    except (httpx2.RequestError, httpx2.StreamError):  # of the connection
-        raise
-    except Exception as error:
-        # botocore's errors have no class in common, and botocore may not be there
-        raise httpx2.DecodingError(f"{type(error).__name__} in the platform's event stream") from error
-
-
-def _checked(sse: ServerSentEvent) -> ServerSentEvent:
-    """An event of the Messages API; what is no JSON object the SDK takes for an old text completion."""
-    if sse.event == "completion":
-        raise ValueError("not an event of the Messages API")
-    return sse
-
-
-class _SSEClient:
-    """A client whose streams are server-sent events also where its platform's are not, as on Bedrock."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def _make_sse_decoder(self) -> SSEDecoder:
-        return SSEDecoder()
 
 
 class Exchange:
@@ -245,10 +189,9 @@ class Exchange:
             and "content-encoding" not in response.headers
         )
 
-    def foreign_decoder(self) -> Any:
+    def foreign_decoder(self) -> ForeignDecoder | None:
         """The decoder of a platform that streams no server-sent events; `None` for all others."""
-        decoder = self._answered_by._make_sse_decoder() if self._answered_by is not None else None  # noqa: SLF001
-        return None if decoder is None or isinstance(decoder, SSEDecoder) else _ForeignDecoder(decoder)
+        return decoder_of(self._answered_by)
 
     def whole_body(self, send: Send) -> bytes | None:
         """The message as frames, when a gateway that does not stream sent it as JSON; `None` for a stream.
@@ -312,9 +255,7 @@ class Exchange:
 
     def _reply(self, response: httpx2.Response, *, stream: bool) -> AnyResponse:
         kind: type[AnyResponse] = AsyncAPIResponse if self._is_async else APIResponse
-        client = self._client if self._answered_by is None else self._answered_by
-        if not isinstance(client._make_sse_decoder(), SSEDecoder):  # noqa: SLF001
-            client = _SSEClient(client)
+        client = reading_frames(self._client if self._answered_by is None else self._answered_by)
         return kind(
             raw=response,
             cast_to=self._request.cast_to,

@@ -14,7 +14,7 @@ from anthropic import AnthropicError, CallNext
 from seawall import wire_errors
 from seawall.driver import BODY_ERRORS, Driver
 from seawall.engine import Engine
-from seawall.exchange import Exchange, frame_of_sse
+from seawall.exchange import Exchange
 from seawall.reception import Reception
 from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
 
@@ -108,7 +108,7 @@ class SyncDriver(Driver):
         elif response is not None and send.stream:
             decoder = self.exchange.foreign_decoder()
             body: Any = response.stream if self.exchange.is_plain else response.iter_bytes()
-            self._body = body if decoder is None else map(frame_of_sse, decoder.iter_bytes(body))
+            self._body = body if decoder is None else decoder.frames(body)
         return self.exchange.accepted(send)
 
 
