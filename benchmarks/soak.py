@@ -430,6 +430,8 @@ def judged(soak: Soak, calls: int, seconds: float) -> list[str]:
     print(f"memory grew by {grown:+.1%}")
     wrong = [f"{count} times: {what}" for what, count in tally.wrong.items() if count]
     wrong += leaks(base, left)
+    if left["threads"] > base["threads"]:
+        wrong.append(f"the threads: {', '.join(sorted(thread.name for thread in threading.enumerate()))}")
     return wrong + ([f"memory grew by {grown:.1%}, more than {GROWTH:.0%}"] if grown > GROWTH else [])
 
 
