@@ -1,6 +1,6 @@
 """What shared state costs: a reservation and its settlement, in one process and in eight.
 
-    uv run python benchmarks/stores.py [--seconds 3] [--processes 8]
+    uv run --with aiolimiter --with "limits[redis]" python benchmarks/stores.py [--seconds 3] [--processes 8]
 
 All work on one bucket under one key. "busy" processes do nothing else, as fast as they can: that shows who
 starves. "paced" ones together make 350 pairs a second: 700 steps, the need of a 10,000-requests-a-minute
