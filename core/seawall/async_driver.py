@@ -1,7 +1,8 @@
 """Performs the engine's steps for async clients, on asyncio or trio."""
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -68,10 +69,14 @@ class AsyncDriver(Driver):
             case Sleep(seconds):
                 await anyio.sleep(seconds)
             case Work(work):
+                whole = _Whole(work)
                 try:
-                    return await anyio.to_thread.run_sync(work)
+                    return await anyio.to_thread.run_sync(whole)
                 except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
                     return error
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await whole.leave()
             case Close() if self.exchange.response is not None:
                 await self.exchange.response.aclose()
                 self.exchange.note_elapsed()
@@ -115,6 +120,36 @@ class AsyncDriver(Driver):
                 return
             if data:
                 yield data
+
+
+class _Whole:
+    """Work that is over, or never begins, before a cancelled task goes on: what follows may take it back.
+
+    asyncio cancels the wait for a thread, not the thread.
+    """
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._is_left = False
+        self._is_running = False
+        self._ended = threading.Event()
+
+    def __call__(self) -> Any:
+        with self._lock:
+            if self._is_left:
+                return None
+            self._is_running = True
+        try:
+            return self._work()
+        finally:
+            self._ended.set()
+
+    async def leave(self) -> None:
+        with self._lock:
+            self._is_left = True
+        if self._is_running and not self._ended.is_set():
+            await anyio.to_thread.run_sync(self._ended.wait)
 
 
 async def _whole(data: bytes) -> AsyncIterator[bytes]:
