@@ -164,6 +164,23 @@ def test_of_a_long_text_little_is_counted() -> None:
     assert len(chunks) < len(text) / 4 / 8000 * 1.15
 
 
+def test_of_a_plan_that_is_changed_only_the_change_is_counted() -> None:
+    counted = []
+
+    def count(text: str) -> int:
+        counted.append(len(text))
+        return uneven(text)
+
+    rng = random.Random(7)
+    stretches = (rng.choice(["plain words, ", "0123456789 "]) * rng.randint(500, 5000) for _ in range(200))
+    text = "".join(stretches)
+    chunks = parts(text, 8000, count=count, size=100_000)
+    assert joined(chunks) == text
+    assert max(uneven(chunk.text) for chunk in chunks) < 8000 * 1.05
+    sample = WHOLE * 0.75 + 0.02 * len(text) / len(chunks)
+    assert sum(counted) / len(chunks) < 2 * sample
+
+
 def test_no_more_is_held_than_a_part_and_a_piece() -> None:
     ahead = 0
 

@@ -13,6 +13,8 @@ _DENSITY: Final = 0.25
 _LEAST_DENSITY: Final = 0.01
 _FILL: Final = 0.97
 """How full a part is planned, so that most plans need no second count."""
+_OVERLAP_FILL: Final = 0.9
+"""The same of an overlap, which is short and so less like the part that it ends."""
 _SPARSE: Final = 0.8
 """A plan with less than so much of what a part may hold is made again, larger."""
 _PLANS: Final = 8
@@ -92,12 +94,14 @@ class _Splitting:
         """Return how many characters a part may have here, and their tokens."""
         size = max(1, int(self._tokens * _FILL / self._density))
         fits, too_many = (0, 0.0), 0
+        counted, tokens = 0, 0.0
         for plan in count():
             self._hold(size + 1)
             size = min(size, len(self._held) - self._at)
             if not size:
                 break
-            tokens = self._measured(self._held[self._at : self._at + size])
+            tokens = self._recounted(size, counted, tokens)
+            counted = size
             self._density = max(tokens / size, _LEAST_DENSITY)
             if tokens > self._tokens and size > 1:
                 if fits[0] and plan >= _PLANS:
@@ -117,6 +121,15 @@ class _Splitting:
             if is_full or plan >= _PLANS or size <= fits[0]:
                 break
         return fits
+
+    def _recounted(self, size: int, counted: int, tokens: float) -> float:
+        """Return the tokens of a plan, where another one of `counted` characters has `tokens`."""
+        middle, last = sorted((size, counted))
+        if middle <= WHOLE or last > 2 * middle:
+            return self._measured(self._held[self._at : self._at + size])
+        # a long text is measured by a sample: what another plan adds or lacks is shorter, and nearer to the truth
+        difference = self._measured(self._held[self._at + middle : self._at + last])
+        return tokens + difference if size > counted else tokens - difference
 
     def _hold(self, size: int) -> None:
         """Hold so many characters from where the next part begins, if there are so many."""
@@ -138,7 +151,8 @@ class _Splitting:
 
     def _overlapping(self, start: int, end: int, tokens: float) -> int:
         """Return where the part after the one from `start` to `end` begins."""
-        low = max(start + 1, end - int(self._overlap * (end - start) / max(tokens, 1)))
+        size = int(_OVERLAP_FILL * self._overlap * (end - start) / max(tokens, 1))
+        low = max(start + 1, end - size)
         for _ in range(_PLANS):
             if low >= end or (found := self._measured(self._held[low:end])) <= self._overlap:
                 break
