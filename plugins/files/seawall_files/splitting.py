@@ -127,7 +127,7 @@ class _Splitting:
         middle, last = sorted((size, counted))
         if middle <= WHOLE or last > 2 * middle:
             return self._measured(self._held[self._at : self._at + size])
-        # a long text is measured by a sample: what another plan adds or lacks is shorter, and nearer to the truth
+        # a long text is measured by a sample: what another plan adds or lacks is shorter and more exact
         difference = self._measured(self._held[self._at + middle : self._at + last])
         return tokens + difference if size > counted else tokens - difference
 
