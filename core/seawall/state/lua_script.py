@@ -4,45 +4,55 @@ import functools
 from typing import Final
 
 _CODEC: Final = """
-local quoted = {}
+local function number(value)
+  if value - value ~= 0 then
+    error('a number is not finite', 0)
+  end
+  return string.format('%.17g', value)
+end
+
+local has_marks
+
+local function mark(value)
+  if value[1] ~= nil then
+    local length = 0
+    for _ in pairs(value) do
+      length = length + 1
+    end
+    for i = 1, length do
+      if value[i] == nil then
+        error('a list has a gap, or keys', 0)
+      end
+    end
+  end
+  local is_list = value[1] ~= nil
+  for key, item in pairs(value) do
+    if not is_list and type(key) ~= 'string' then
+      error('a key is not a string: ' .. tostring(key), 0)
+    end
+    local kind = type(item)
+    if kind == 'table' then
+      mark(item)
+    elseif kind == 'number' and not (item % 1 == 0 and item > -1e14 and item < 1e14) then
+      value[key] = '\\255' .. number(item)
+      has_marks = true
+    end
+  end
+end
 
 local function json(value)
   local kind = type(value)
   if kind == 'number' then
-    if value ~= value or value - value ~= 0 then
-      error('a number is not finite', 0)
-    end
-    return string.format('%.17g', value)
-  elseif kind ~= 'table' then
-    return cjson.encode(value)
+    return number(value)
+  elseif kind == 'table' then
+    mark(value)
   end
-  local parts = {}
-  if value[1] ~= nil then
-    local number = 0
-    for _ in pairs(value) do
-      number = number + 1
-    end
-    for i = 1, number do
-      if value[i] == nil then
-        error('a list has a gap, or keys', 0)
-      end
-      parts[i] = json(value[i])
-    end
-    return '[' .. table.concat(parts, ',') .. ']'
-  end
-  for key, item in pairs(value) do
-    if type(key) ~= 'string' then
-      error('a key is not a string: ' .. tostring(key), 0)
-    end
-    if not quoted[key] then
-      quoted[key] = cjson.encode(key) .. ':'
-    end
-    parts[#parts + 1] = quoted[key] .. json(item)
-  end
-  return '{' .. table.concat(parts, ',') .. '}'
+  local text = cjson.encode(value)
+  return has_marks and string.gsub(text, '"\\255([^"]*)"', '%1') or text
 end
 """
-"""`cjson.encode` of Redis keeps 14 digits of a number: a moment to a tenth of a millisecond."""
+"""`cjson.encode` of Redis keeps 14 digits of a number: a moment to a tenth of a millisecond. What needs more
+goes through it as text, after a byte that UTF-8 has not. All in Lua takes half as long again (measured)."""
 
 _HOLE: Final = "<step>"
 _FRAME: Final = """

@@ -8,15 +8,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
-import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.retry import Retry
 
 from seawall.state.documents import Document, R, Step, decoded, encoded
 from seawall.state.errors import StepError, StoreError
 from seawall.state.jitter import waits
 from seawall.state.lua_script import SWAP, framed
+from seawall.state.redis_connections import RedisConnections
 
 _ATTEMPTS: Final = 64
 """Of a step without Lua, while others change the document."""
@@ -24,6 +22,7 @@ _BASE: Final = 0.001
 _CAP: Final = 0.05
 _STEP_FAILED: Final = "STEP "
 """What an error begins with that a step made, not the server."""
+_encoder: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
 
 
 class RedisStore:
@@ -46,19 +45,12 @@ class RedisStore:
     """Steps wait for the network."""
 
     def __init__(self, url: str, *, prefix: str = "seawall:", timeout: float = 2.0) -> None:
-        # its own retries would apply a step twice whose answer was lost
-        self._redis: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._connections = RedisConnections(url, timeout=timeout)
         self._prefix = prefix
         self._rng = random.SystemRandom()
         self._is_closed = False
-        place = self._redis.connection_pool.connection_kwargs
-        self.place: str = place.get("path") or f"{place.get('host', 'localhost')}:{place.get('port', 6379)}"
-        """Host and port, for errors."""
+        self.place: str = self._connections.place
+        """Path, or host and port, for errors."""
 
     def step(self, step: Step[R], /, *, key: str, **arguments: Any) -> R:
         """Change the document of `key`; return the step's result.
@@ -81,7 +73,7 @@ class RedisStore:
     def close(self) -> None:
         """Close all connections; a step after that raises `StoreError`."""
         self._is_closed = True
-        self._redis.close()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -91,8 +83,8 @@ class RedisStore:
 
     def _run(self, step: Step[R], lua: str, key: str, arguments: Mapping[str, Any]) -> R:
         try:
-            sent = json.dumps(arguments, allow_nan=False)
-        except (TypeError, ValueError) as error:
+            sent = _encoder.encode(arguments)
+        except (TypeError, ValueError, RecursionError) as error:
             raise StepError(step.name, key, f"the arguments are not JSON: {error}") from error
         result: R = json.loads(self._evaluated(framed(lua), key, sent))
         return result
@@ -116,7 +108,7 @@ class RedisStore:
         return f"{self._prefix}{{{key}}}"
 
     def _text(self, key: str) -> str:
-        text: bytes | None = self._redis.get(self._name(key))
+        text: bytes | None = self._connections.ask("GET", self._name(key))
         return "" if text is None else text.decode()
 
     def _document(self, text: str, key: str) -> Document:
@@ -127,9 +119,9 @@ class RedisStore:
 
     def _evaluated(self, script: str, key: str, *arguments: str) -> Any:
         try:
-            return self._redis.evalsha(_digest(script), 1, self._name(key), *arguments)
+            return self._connections.ask("EVALSHA", _digest(script), 1, self._name(key), *arguments)
         except NoScriptError:
-            return self._redis.eval(script, 1, self._name(key), *arguments)
+            return self._connections.ask("EVAL", script, 1, self._name(key), *arguments)
 
 
 @functools.cache

@@ -1,10 +1,12 @@
 """A Redis server that is away, hangs, forgets its scripts, or holds what is not ours."""
 
+import threading
+
 import pytest
 import redis as client
 
 from seawall.state import READ, RedisStore, Step, StepError, StoreError
-from seawall_testkit.stores import COUNT, new_key, without_lua
+from seawall_testkit.stores import COUNT, SET, check_step, new_key, without_lua
 
 KEY = "org:opus"
 
@@ -67,6 +69,23 @@ def test_a_server_that_was_killed_is_an_error_and_used_again_when_it_is_back(own
     assert [store.step(COUNT, key=KEY), store.step(without_lua(COUNT), key=KEY)] == [1, 2]
 
 
+def test_a_server_that_was_away_between_two_steps_is_noticed_before_a_step_is_sent(own_redis_server, store):
+    threads = [threading.Thread(target=store.step, args=(COUNT,), kwargs={"key": KEY}) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    own_redis_server.kill()
+    own_redis_server.start()
+    assert [store.step(COUNT, key=KEY) for _ in range(5)] == [1, 2, 3, 4, 5]
+
+
+def test_one_connection_serves_steps_that_follow_each_other(store, raw):
+    for step in (COUNT, without_lua(COUNT), COUNT):
+        store.step(step, key=KEY)
+    assert len(raw.client_list()) == 2
+
+
 def test_a_server_that_hangs_ends_in_an_error_and_the_step_is_not_sent_twice(own_redis_server):
     with RedisStore(own_redis_server.url, timeout=0.05) as store:
         store.step(COUNT, key=KEY)
@@ -118,6 +137,13 @@ def test_a_key_of_another_type_is_an_error_and_stays(store, raw):
             store.step(step, key=KEY)
 
 
+def test_numbers_keep_all_their_digits_wherever_they_are_and_text_stays_text(redis):
+    numbers = [0.1, 1e14, -1e14, 1e14 - 1, 1e14 + 2, 1_700_000_000.123456, -0.5, 7]
+    value = {"list": [numbers, [[number] for number in numbers]], "text": ["ÿ1.5", '"ÿ1.5"', "\xff0.1"]}
+    value |= {f"{number}": {"of": number} for number in numbers}
+    check_step(redis, [(SET, {"to": value}), (READ, {}), (COUNT, {"by": 0.1})])
+
+
 @pytest.mark.parametrize(
     ("lua", "reason"),
     [
@@ -128,6 +154,8 @@ def test_a_key_of_another_type_is_an_error_and_stays(store, raw):
         ("document.x = 0/0; return document, 1", "not finite"),
         ("document.x = -1/0; return document, 1", "not finite"),
         ("document.x = {1, nil, 3}; return document, 1", "gap"),
+        ("document.x = {1, x = 2}; return document, 1", "gap"),
+        ("document.x = {[2] = 2}; return document, 1", "not a string: 2"),
         ("document.x = print; return document, 1", "serialise"),
         ("return document, 1/0", "not finite"),
     ],

