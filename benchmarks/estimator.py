@@ -168,7 +168,7 @@ def _speed() -> None:
             start = time.perf_counter()
             estimate = estimator.estimate_request(params)
             best = min(best, time.perf_counter() - start)
-        off = estimate.tokens / (whole * 1.0322 + 7) - 1
+        off = estimate.tokens / (whole * 1.032 + 7) - 1
         met = "" if best < 0.02 and abs(off) < 0.03 else "   NOT MET"
         print(f"{label:<40}{best * 1e3:>12.1f}{off:>17.2%}{took / best:>16.0f}{met}")
     print("bars: less than 20 ms, within 3 %")

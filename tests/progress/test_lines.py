@@ -36,7 +36,7 @@ def test_a_call_is_followed_from_its_first_block_to_its_end(log):
         "connecting, 0.0 s",
         "thinking, 1.0 s",
         "writing, about 200 tokens, 50 tokens/s, 5.0 s",
-        "writing tool input, about 838 tokens, 84 tokens/s, 11.0 s",
+        "writing tool input, about 826 tokens, 83 tokens/s, 11.0 s",
         "completed, 803 tokens, 80 tokens/s, 11.0 s",
     ]
 

@@ -108,17 +108,17 @@ def answers() -> dict[str, list[Told]]:
 @pytest.mark.parametrize(
     ("kind", "share", "error"),
     [
-        ("text", 0.85, 0.03),
-        ("tool input", 0.8, 0.04),
-        ("server tools", 0.75, 0.065),
-        ("thinking", 0.7, 0.065),
+        ("text", 0.9, 0.025),
+        ("tool input", 0.9, 0.02),
+        ("server tools", 0.9, 0.04),
+        ("thinking", 0.8, 0.03),
     ],
 )
 def test_what_is_told_when_all_has_come_is_near_what_the_api_counts(kind, share, error):
     """So many of the answers of a kind within 5 %, and the mean error of all of them.
 
-    The constants of the markup are of these recordings; a fit to half of the repositories, tried on the
-    others, has 87, 65, 76 and 57 % of the answers within 5 %.
+    The constants of the markup are of answers that were not streamed. Fits without a repository, tried on
+    its answers, have 91, 94, 92 and 86 % of them within 5 %.
     """
     told = answers()[kind]
     assert len(told) >= 5
@@ -131,8 +131,8 @@ def test_text_stays_near_the_count_from_50_tokens_on():
     told = [one for one in answers()["text"] if one.way]
     assert len(told) >= 20
     worst = [max(abs(tokens / (share * one.counted) - 1) for share, tokens in one.way) for one in told]
-    assert mean(error <= 0.05 for error in worst) >= 0.6, worst
-    assert max(worst) <= 0.12
+    assert mean(error <= 0.05 for error in worst) >= 0.7, worst
+    assert max(worst) <= 0.11
 
 
 def test_of_what_is_not_shown_no_more_is_told_than_the_api_counts():

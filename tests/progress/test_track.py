@@ -171,6 +171,18 @@ def test_nobody_who_looks_late_is_told_another_number():
     assert watched.now.tokens == pytest.approx(2 * 2000 * 2, rel=0.01)
 
 
+def test_code_in_an_input_whose_beginning_was_dropped_has_no_parameters():
+    call = Followed()
+    call.attempt()
+    call.block("tool_use", name="run")
+    call.delta('{"code": "', "input_json_delta")
+    for _ in range(500):
+        call.delta("if a: b = {c: d} ", "input_json_delta")
+    call.delta('"}', "input_json_delta")
+    call.close()
+    assert call.now.tokens == pytest.approx(500 * 6, rel=0.02)
+
+
 def test_each_kind_has_a_density_of_its_own():
     call = Followed()
     call.call.estimate = lambda text: len(text) // (2 if text.startswith("{") else 5)

@@ -60,7 +60,7 @@ def test_a_text_is_counted_by_the_vocabulary_times_the_family(text, model, expec
 
 
 def test_the_core_asks_the_plugin():
-    assert CallHooks(load(None, [Tokens()])).estimate("word " * 1000, "claude-opus-5-5") == 1325
+    assert CallHooks(load(None, [Tokens()])).estimate("word " * 1000, "claude-opus-5-5") == 1338
 
 
 def test_before_the_first_attempt_the_vocabulary_is_loaded_where_it_may_block_and_then_no_more():

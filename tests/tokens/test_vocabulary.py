@@ -18,6 +18,14 @@ def test_it_counts_as_the_published_tokenizer_does(text, expected):
     assert CLAUDE_2.count()(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("in 2026", 4), ("1234567", 3), ("one.\n\ntwo", 4), ("one.\n    two", 5), ("one \ntwo", 3)],
+)
+def test_numbers_and_line_breaks_are_split_as_for_later_models(text, expected):
+    assert CLAUDE_2.count()(text) == expected
+
+
 def test_sixteen_threads_that_ask_at_once_load_it_once(monkeypatch):
     loads = []
 

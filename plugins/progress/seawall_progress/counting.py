@@ -7,9 +7,11 @@ What had been dropped by then, as nobody looked for long, counts as dense as the
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any, Final
 
-from seawall_progress.markup import Markup
+from seawall_progress.inputs import Inputs
+from seawall_progress.markup import PARAMETER, Markup
 
 Kind = str
 """The kind of delta that brings characters."""
@@ -25,6 +27,8 @@ _OF_BLOCK: Final[Mapping[str, Kind]] = {
     "server_tool_use": "input_json_delta",
     "mcp_tool_use": "input_json_delta",
 }
+_NAME: Final[Kind] = "name"
+"""The names of the tools that are called, which come in no delta."""
 MOST_RECENT: Final = 8
 """Events whose texts have not been taken out."""
 _KEPT: Final = 48
@@ -45,7 +49,18 @@ class Count:
         markup: Those beside the texts.
     """
 
-    __slots__ = ("_batches", "_blocks", "_estimate", "_markup", "_rests", "_texts", "recent")
+    __slots__ = (
+        "_blocks",
+        "_counted",
+        "_estimate",
+        "_inputs",
+        "_is_torn",
+        "_known",
+        "_markup",
+        "_rests",
+        "_texts",
+        "recent",
+    )
 
     def __init__(self, estimate: Callable[[str], int], markup: Markup) -> None:
         self._estimate = estimate
@@ -55,16 +70,29 @@ class Count:
         self._texts: deque[tuple[Kind, object, bytes]] = deque(maxlen=_KEPT)
         """What they brought and was not counted: kind, block and text, which may take four times as much as a
         string."""
+        self._is_torn = False
+        """Whether texts were dropped that came before these."""
         self._blocks: tuple[Mapping[Kind, int], Kind, int] = ({}, "text_delta", 0)
         """Characters of the blocks before, by kind; what the open block is, and how many characters the
         attempt had when it began."""
-        self._batches: dict[Kind, tuple[int, int]] = {}
-        """Characters that were counted, and their tokens."""
+        self._inputs = Inputs()
+        self._known: dict[Kind, int] = {}
+        """Characters that were counted or are in the rests."""
+        self._counted: dict[Kind, int] = {}
+        """Tokens of what is not in the rests."""
         self._rests: dict[Kind, str] = {}
 
-    def begin(self, block: str, written: int) -> None:
-        """A block of a type begins; `written` is how many characters the attempt has."""
+    def begin(self, block: str, written: int, name: str = "") -> None:
+        """A block of a type begins.
+
+        Args:
+            block: The type.
+            written: Characters that the attempt has.
+            name: What the model wrote for it that no delta brings.
+        """
         self._blocks = (self._characters(written), _OF_BLOCK.get(block, "text_delta"), written)
+        if name:
+            self._keep(_NAME, None, name)
 
     def tokens(self, written: int, *, counts: bool = True) -> int:
         """Return the tokens of the first `written` characters and of what was around them, estimated.
@@ -74,54 +102,66 @@ class Count:
             counts: Whether what has come since is counted, which may take milliseconds; else it is taken to
                 be as dense as what was before.
         """
+        known, rests, inputs = dict(self._known), dict(self._rests), self._inputs
         if counts:
             self._take_texts()
-        rests = dict(self._rests)
-        # the chunk path may gather them meanwhile: then they are as dense as the rest
-        for (kind, _), text in _texts_of(tuple(self.recent)).items():
-            rests[kind] = rests.get(kind, "") + text
-        counted = {kind: self._counted(kind, rest) for kind, rest in rests.items()}
-        known, tokens = map(sum, zip(*counted.values(), strict=True)) if counted else (0, 0)
-        density = tokens / known if known else _DENSITY
+            known, rests, inputs = dict(self._known), dict(self._rests), copy(inputs)
+            # the chunk path may gather them meanwhile: then they are as dense as the rest
+            for (kind, block), text in _texts_of(tuple(self.recent)).items():
+                known[kind] = known.get(kind, 0) + len(text)
+                rests[kind] = rests.get(kind, "") + _said(inputs, kind, block, text)
+        tokens = {kind: self._counted.get(kind, 0) + self._tokens(rests.get(kind, "")) for kind in known}
+        total = sum(tokens.values())
+        density = total / all_known if (all_known := sum(known.values())) else _DENSITY
         missed = 0.0
         for kind, number in self._characters(written).items():
-            there, its_tokens = counted.get(kind, (0, 0))
-            missed += max(number - there, 0) * (its_tokens / there if there else density)
-        return max(round(tokens + missed) + self._markup.tokens, 0)
+            there = known.get(kind, 0)
+            missed += max(number - there, 0) * (tokens[kind] / there if there else density)
+        return max(round(total + missed) + self._markup.tokens + PARAMETER * inputs.parameters, 0)
 
     def _characters(self, written: int) -> dict[Kind, int]:
         closed, kind, start = self._blocks
         return {**closed, kind: closed.get(kind, 0) + written - start}
 
-    def _counted(self, kind: Kind, rest: str) -> tuple[int, int]:
-        """Return the characters of a kind that are counted, and their tokens."""
-        characters, tokens = self._batches.get(kind, (0, 0))
-        return characters + len(rest), tokens + (self._estimate(rest) if rest else 0)
+    def _tokens(self, text: str) -> int:
+        return self._estimate(text) if text else 0
 
     def gather(self) -> None:
         """Take the texts out of the recent events; at `MOST_RECENT` of them, and when a block ends."""
         found = _texts_of(self.recent)
         self.recent.clear()
         for (kind, block), text in found.items():
-            self._texts.append((kind, block, text.encode(errors="surrogatepass")))
+            self._keep(kind, block, text)
+
+    def _keep(self, kind: Kind, block: object, text: str) -> None:
+        if len(self._texts) == _KEPT:
+            self._is_torn = True
+        self._texts.append((kind, block, text.encode(errors="surrogatepass")))
 
     def _take_texts(self) -> None:
         """Count what was gathered; only one thread at a time may."""
         texts: dict[Kind, list[str]] = {}
         while self._texts:
-            kind, block, said = self._texts.popleft()
-            text = said.decode(errors="surrogatepass")
-            texts.setdefault(kind, []).append(text)
-            if kind == "input_json_delta":
-                self._markup.feed(block, text)
+            kind, block, encoded = self._texts.popleft()
+            text = encoded.decode(errors="surrogatepass")
+            if self._is_torn:
+                # of what follows a gap nobody knows what it is a part of
+                self._inputs.tear(block)
+                self._is_torn = False
+            self._known[kind] = self._known.get(kind, 0) + len(text)
+            texts.setdefault(kind, []).append(_said(self._inputs, kind, block, text))
         for kind, new in texts.items():
             text = self._rests.get(kind, "") + "".join(new)
             # a token begins with a space: cut in front of one, a text has the tokens of its parts
             end = text.rfind(" ") if len(text) >= _BATCH else 0
             if end > 0:
-                counted, tokens = self._batches.get(kind, (0, 0))
-                self._batches[kind] = counted + end, tokens + self._estimate(text[:end])
+                self._counted[kind] = self._counted.get(kind, 0) + self._estimate(text[:end])
             self._rests[kind] = text[max(end, 0) :]
+
+
+def _said(inputs: Inputs, kind: Kind, block: object, text: str) -> str:
+    """Return what the model wrote for the next text of a block."""
+    return inputs.feed(block, text) if kind == "input_json_delta" else text
 
 
 def _texts_of(events: Sequence[Mapping[str, Any]]) -> dict[tuple[Kind, object], str]:

@@ -1,7 +1,7 @@
 """What is known of one call: noted by the hooks, and worked out when somebody looks."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from seawall import Attempt, Call, Outcome, SeawallError, Wait
@@ -94,9 +94,7 @@ class Track:
 
     def _begin(self, call: Call, attempt: Attempt | None) -> None:
         self._attempt = attempt
-        choice = call.params.get("tool_choice")
-        is_forced = isinstance(choice, Mapping) and choice.get("type") == "tool"
-        self._markup = Markup(is_forced=is_forced)
+        self._markup = Markup(call.params)
         self._count = Count(call.estimate, self._markup)
         self.recent, self.gather = self._count.recent, self._count.gather
         self._exact: int | None = None
@@ -141,8 +139,7 @@ class Track:
             said = block.get("type")
             # it might be anything, content too
             kind = said if isinstance(said, str) and said.isidentifier() else ""
-            self._markup.begin(kind, block)
-            self._begin_block(kind, now)
+            self._begin_block(kind, now, self._markup.begin(kind, block))
         elif kind == "content_block_stop":
             self._markup.end()
             self._end_thinking()
@@ -160,13 +157,13 @@ class Track:
             self._outcome = outcome
             self._stage = _Stage("done", now, error)
 
-    def _begin_block(self, block: str, now: float) -> None:
+    def _begin_block(self, block: str, now: float, name: str) -> None:
         written = self._attempt.written if self._attempt is not None else 0
         self._end_thinking()
         phase = _PHASES.get(block, "writing")
         if phase == "thinking":
             self._thinking_from = written
-        self._count.begin(block, written)
+        self._count.begin(block, written, name)
         self._pace.begin(now)
         if self._first is None:
             self._first = now
