@@ -4,7 +4,7 @@ Pure functions, for use inside steps: they return what they were given, changed.
 amounts under the id of its owner (`owners.new_owner`); the document keeps all of them under `LEASES`, and
 nothing when there is none.
 
-A step costs time for each lease in its document: 2 us in memory and SQLite, 6 us of the server on Redis
+A step costs time for each lease in its document: 2 us in memory and SQLite, 3 us of the server on Redis
 (measured, per lease and step). A process with many calls in flight does better with one lease for their sum:
 see `adjust`.
 """

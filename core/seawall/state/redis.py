@@ -23,6 +23,7 @@ _CAP: Final = 0.05
 _STEP_FAILED: Final = "STEP "
 """What an error begins with that a step made, not the server."""
 _encoder: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
+_decoder: Final = json.JSONDecoder()
 
 
 class RedisStore:
@@ -86,7 +87,7 @@ class RedisStore:
             sent = _encoder.encode(arguments)
         except (TypeError, ValueError, RecursionError) as error:
             raise StepError(step.name, key, f"the arguments are not JSON: {error}") from error
-        result: R = json.loads(self._evaluated(framed(lua), key, sent))
+        result: R = _decoder.decode(self._evaluated(framed(lua), key, sent).decode())
         return result
 
     def _compare_and_set(self, step: Step[R], key: str, arguments: Mapping[str, Any]) -> R:

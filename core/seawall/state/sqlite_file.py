@@ -10,8 +10,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -79,9 +79,11 @@ class SQLiteFile:
             StoreError: The disk is full, the file cannot be used, or others did not let go of it in time.
         """
         for _ in range(_TRIES):
-            # a damaged file has been set aside when this is done
-            with suppress(DamagedError), self._connected() as connection, _transaction(connection):
-                return work(connection)
+            try:
+                return self._run(work)
+            except DamagedError:
+                # it has been set aside
+                continue
         raise StoreError(str(self.path), "a new one is damaged as well")
 
     def close(self) -> None:
@@ -100,9 +102,8 @@ class SQLiteFile:
             self._file_lock.close()
             self._file_lock = None
 
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """Exclude all others, and give the connection.
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Exclude all others, and do `work`.
 
         Raises:
             DamagedError: The file was damaged; it has been set aside.
@@ -115,7 +116,7 @@ class SQLiteFile:
                 raise StoreError(str(self.path), "it was closed")
             lock = self._locked(deadline)
             try:
-                yield self._connection or self._connect()
+                return _in_transaction(self._connection or self._connect(), work)
             except DamagedError as error:
                 self._set_aside(str(error))
                 raise
@@ -198,10 +199,10 @@ class SQLiteFile:
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
         try:
-            with _damage_noticed():
-                self._prepare(connection)
-        except BaseException:
+            self._prepare(connection)
+        except BaseException as error:
             connection.close()
+            _notice_damage(error)
             raise
         return connection
 
@@ -218,28 +219,24 @@ class SQLiteFile:
             connection.execute("COMMIT")
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     try:
-        with _damage_noticed():
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-            connection.execute("COMMIT")
-    except BaseException:
+        connection.execute("BEGIN IMMEDIATE")
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException as error:
         with suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        _notice_damage(error)
         raise
+    return result
 
 
-@contextmanager
-def _damage_noticed() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED:
-            raise DamagedError("damaged") from error
-        raise
+def _notice_damage(error: BaseException) -> None:
+    """Raise `DamagedError` if that is what `error` tells."""
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED:
+        raise DamagedError("damaged") from error
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
