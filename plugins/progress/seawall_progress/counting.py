@@ -92,7 +92,8 @@ class Count:
         """
         self._blocks = (self._characters(written), _OF_BLOCK.get(block, "text_delta"), written)
         if name:
-            self._keep(_NAME, None, name)
+            self._is_torn |= len(self._texts) == _KEPT
+            self._texts.append((_NAME, None, name.encode(errors="surrogatepass")))
 
     def tokens(self, written: int, *, counts: bool = True) -> int:
         """Return the tokens of the first `written` characters and of what was around them, estimated.
@@ -102,14 +103,13 @@ class Count:
             counts: Whether what has come since is counted, which may take milliseconds; else it is taken to
                 be as dense as what was before.
         """
-        known, rests, inputs = dict(self._known), dict(self._rests), self._inputs
         if counts:
             self._take_texts()
-            known, rests, inputs = dict(self._known), dict(self._rests), copy(inputs)
-            # the chunk path may gather them meanwhile: then they are as dense as the rest
-            for (kind, block), text in _texts_of(tuple(self.recent)).items():
-                known[kind] = known.get(kind, 0) + len(text)
-                rests[kind] = rests.get(kind, "") + _said(inputs, kind, block, text)
+        known, rests, inputs = dict(self._known), dict(self._rests), copy(self._inputs)
+        # the chunk path may gather them meanwhile: then they are as dense as the rest
+        for (kind, block), text in _texts_of(tuple(self.recent) if counts else ()).items():
+            known[kind] = known.get(kind, 0) + len(text)
+            rests[kind] = rests.get(kind, "") + _said(inputs, kind, block, text)
         tokens = {kind: self._counted.get(kind, 0) + self._tokens(rests.get(kind, "")) for kind in known}
         total = sum(tokens.values())
         density = total / all_known if (all_known := sum(known.values())) else _DENSITY
@@ -130,13 +130,9 @@ class Count:
         """Take the texts out of the recent events; at `MOST_RECENT` of them, and when a block ends."""
         found = _texts_of(self.recent)
         self.recent.clear()
+        self._is_torn |= len(self._texts) + len(found) > _KEPT
         for (kind, block), text in found.items():
-            self._keep(kind, block, text)
-
-    def _keep(self, kind: Kind, block: object, text: str) -> None:
-        if len(self._texts) == _KEPT:
-            self._is_torn = True
-        self._texts.append((kind, block, text.encode(errors="surrogatepass")))
+            self._texts.append((kind, block, text.encode(errors="surrogatepass")))
 
     def _take_texts(self) -> None:
         """Count what was gathered; only one thread at a time may."""
