@@ -14,6 +14,7 @@ from anthropic import AnthropicError, AsyncCallNext
 from seawall import wire_errors
 from seawall.driver import BODY_ERRORS, Driver
 from seawall.engine import Engine
+from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 from seawall.reception import Reception
 from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
@@ -57,10 +58,15 @@ class AsyncDriver(Driver):
 
     async def _abandon(self, cause: BaseException) -> None:
         """End the call, if it has not ended."""
-        with suppress(StopIteration, Abandoned):
-            step = self.steps.throw(Abandoned(cause))
+        with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
             while True:
-                step = self.steps.send(await self._perform(step))
+                try:
+                    step = self.steps.throw(Abandoned(cause))
+                    while True:
+                        step = self.steps.send(await self._perform(step))
+                except anyio.get_cancelled_exc_class() as again:
+                    # asyncio knows no shield: go on with what is left of the end
+                    cause = again
 
     async def _perform(self, step: Step) -> Any:
         match step:
@@ -76,7 +82,7 @@ class AsyncDriver(Driver):
                     return error
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await whole.leave()
+                        await whole.finish()
             case Close() if self.exchange.response is not None:
                 await self.exchange.response.aclose()
                 self.exchange.note_elapsed()
@@ -123,33 +129,37 @@ class AsyncDriver(Driver):
 
 
 class _Whole:
-    """Work that is over, or never begins, before a cancelled task goes on: what follows may take it back.
+    """Work that is done, once, before a task that was cancelled goes on.
 
-    asyncio cancels the wait for a thread, not the thread.
+    asyncio cancels the wait for a thread, not the thread: what follows would meet the work half done.
     """
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
         self._lock = threading.Lock()
-        self._is_left = False
-        self._is_running = False
+        self._has_begun = False
         self._ended = threading.Event()
 
     def __call__(self) -> Any:
         with self._lock:
-            if self._is_left:
+            if self._has_begun:
                 return None
-            self._is_running = True
+            self._has_begun = True
         try:
             return self._work()
         finally:
             self._ended.set()
 
-    async def leave(self) -> None:
-        with self._lock:
-            self._is_left = True
-        if self._is_running and not self._ended.is_set():
-            await anyio.to_thread.run_sync(self._ended.wait)
+    async def finish(self) -> None:
+        """Return when the work is done; do it, if no thread has begun it."""
+        while not self._ended.is_set():
+            # the task is cancelled, and again perhaps: nobody hears what the work returns or raises
+            with suppress(Exception, anyio.get_cancelled_exc_class()):
+                await anyio.to_thread.run_sync(self._finish)
+
+    def _finish(self) -> None:
+        self()
+        self._ended.wait()
 
 
 async def _whole(data: bytes) -> AsyncIterator[bytes]:

@@ -87,7 +87,6 @@ class Engine:
         except PluginError as error:
             self._fail(error, "a plugin failed")
         finally:
-            yield CLOSE
             yield from self._end()
         return message
 
@@ -244,10 +243,7 @@ class Engine:
         if isinstance(failure, PluginError | ConfigError):
             raise failure
         attempt = self._call.attempts[-1]
-        attempt.error = failure
-        attempt.status = getattr(failure, "status_code", attempt.status)
-        attempt.headers = getattr(getattr(failure, "response", None), "headers", attempt.headers)
-        attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
+        wire_errors.note(attempt, failure)
         decision = combine_errors((yield from self._asking.all("on_error", failure)))
         self._check_deadline(0.0, "another attempt", failure)
         if isinstance(decision, GiveUp):
@@ -302,6 +298,11 @@ class Engine:
         error.add_note(f"Seawall: {sends} attempt{'s' * (sends != 1)}; {why}.")
 
     def _end(self) -> Generator[Step, Any, None]:
+        try:
+            yield CLOSE
+        except Abandoned as abandoned:
+            if self._error is None:
+                self._leave(abandoned.cause)
         call = self._call
         outcome = Outcome(self._status, tuple(call.attempts), self._course.so_far.message(), self._error)
         _log.info(
@@ -312,6 +313,9 @@ class Engine:
         for hook in reversed(self._hooks.implementations("post_response")):
             try:
                 yield from self._asking.one(hook, "post_response", outcome)
+            except Abandoned:
+                # left as it ends: the others still hear of it
+                continue
             except SeawallError as error:
                 failure = failure or error
         if failure is not None and outcome.status == "completed":

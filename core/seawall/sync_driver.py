@@ -14,6 +14,7 @@ from anthropic import AnthropicError, CallNext
 from seawall import wire_errors
 from seawall.driver import BODY_ERRORS, Driver
 from seawall.engine import Engine
+from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 from seawall.reception import Reception
 from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
@@ -56,7 +57,7 @@ class SyncDriver(Driver):
 
     def _abandon(self, cause: BaseException) -> None:
         """End the call, if it has not ended."""
-        with suppress(StopIteration, Abandoned):
+        with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
             step = self.steps.throw(Abandoned(cause))
             while not sys.is_finalizing():
                 step = self.steps.send(self._perform(step))

@@ -20,7 +20,7 @@ from anthropic._error_classes import make_status_error
 from anthropic.types import Message
 from anthropic.types.beta import BetaMessage
 
-from seawall.call import Usage
+from seawall.call import Attempt, Usage
 from seawall.errors import SeawallError
 
 _STATUS_OF_TYPE = {
@@ -147,6 +147,14 @@ def told(error: _Error) -> _Error:
         seconds = error.request.extensions.get("timeout", {}).get(name)
         error.add_note(f"Seawall: {what} (timeout {name!r}: {seconds} s).")
     return error
+
+
+def note(attempt: Attempt, failure: Exception) -> None:
+    """Note on an attempt that it failed, and what the failure tells of its answer."""
+    attempt.error = failure
+    attempt.status = getattr(failure, "status_code", attempt.status)
+    attempt.headers = getattr(getattr(failure, "response", None), "headers", attempt.headers)
+    attempt.request_id = getattr(failure, "request_id", None) or attempt.request_id
 
 
 def let_go(error: BaseException) -> None:
