@@ -1,7 +1,7 @@
 """Constants of the estimate, fitted by robust regression to 519 recorded requests and their `usage`.
 
-Two sets: for counts by the Claude 2 vocabulary, and for characters / 4. All are tokens, but for multipliers.
-Those of the vocabulary's count of a text are from 232 recorded answers of text alone.
+Two sets: for counts by the Claude 2 vocabulary, and by characters, fitted as four to a token. All are tokens,
+but for multipliers. Those of the vocabulary's count of a text are from 232 recorded answers of text alone.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """How many tokens a text or a request is, as far as that can be said without asking the API.
 
 A count of the text by the Claude 2 vocabulary times a multiplier of the model's family, and a constant for
-each part of the request's structure. Where tiktoken is missing, characters / 4 are the count.
+each part of the request's structure. Where tiktoken is missing, characters are counted by their kinds.
 """
 
 import math
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from seawall_tokens import constants
+from seawall_tokens.characters import by_characters
 from seawall_tokens.constants import Constants, Structure
 from seawall_tokens.contents import Contents
 from seawall_tokens.families import family
@@ -87,7 +88,7 @@ class Estimator:
 
     def _count(self) -> tuple[Count, Constants]:
         count = self._vocabulary.count()
-        return (count, constants.CLAUDE_2) if count else (len, constants.CHARACTERS)
+        return (count, constants.CLAUDE_2) if count else (by_characters, constants.CHARACTERS)
 
     @staticmethod
     def _structure(params: Mapping[str, Any], contents: Contents, fitted: Constants) -> float:
@@ -127,7 +128,5 @@ def _listed(texts: list[str], count: Count) -> float:
 
 
 def _counted(text: str, count: Count) -> float:
-    if count is len:
-        return len(text) / 4
     part, factor = sample(text)
     return count(part) * factor

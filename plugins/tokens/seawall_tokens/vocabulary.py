@@ -16,7 +16,7 @@ from typing import Final
 
 _log = logging.getLogger("seawall_tokens")
 
-Count = Callable[[str], int]
+Count = Callable[[str], float]
 """Tokens of a text."""
 
 _SPLIT: Final = (
