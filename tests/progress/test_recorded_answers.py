@@ -42,7 +42,7 @@ class Told:
 
     @property
     def error(self) -> float:
-        return abs(self.last / self.counted - 1)
+        return abs(self.last - self.counted) / self.counted
 
 
 def kind_of(events: list[dict[str, Any]]) -> str:
