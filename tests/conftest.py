@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from calls import Witness
 from seawall.cli import cli
@@ -18,6 +19,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts its background jobs deaf to Ctrl-C, and so would be what a test starts
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# a machine that is busy is no failure
+settings.register_profile("seawall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("seawall")
 
 collect_ignore = ["third_party"]
 """Projects of their own; `tests/packaging` runs their tests, where they are installed."""

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from seawall.state import READ, MemoryStore
 from seawall_backoff.circuit import (
@@ -260,7 +260,6 @@ def random_steps(rng: random.Random, number: int) -> Any:
         )
 
 
-@settings(deadline=None)
 @given(st.integers(), st.integers(1, 200))
 def test_whatever_happens_no_wait_is_negative_or_longer_than_asked_for(seed: int, number: int) -> None:
     store = MemoryStore()
@@ -271,7 +270,6 @@ def test_whatever_happens_no_wait_is_negative_or_longer_than_asked_for(seed: int
         assert view["failures"] <= 4 or step is SUCCEED
 
 
-@settings(deadline=None)
 @given(st.integers(), st.integers(1, 100))
 def test_whatever_happens_somebody_may_probe_within_minutes(seed: int, number: int) -> None:
     fleet = Fleet()

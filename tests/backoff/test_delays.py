@@ -7,7 +7,7 @@ import random
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from seawall_backoff.delays import Jitter, ceiling, delay
 
@@ -38,7 +38,6 @@ def drawn(jitter: Jitter, retry: int, rng: random.Random, *, base: float, cap: f
     return before
 
 
-@settings(deadline=None)
 @given(retry=st.integers(1, 10_000), base=seconds, cap=seconds)
 def test_the_ceiling_doubles_up_to_the_cap(retry: int, base: float, cap: float) -> None:
     highest = ceiling(retry, base=base, cap=cap)
@@ -47,7 +46,6 @@ def test_the_ceiling_doubles_up_to_the_cap(retry: int, base: float, cap: float) 
     assert highest <= ceiling(retry + 1, base=base, cap=cap)
 
 
-@settings(deadline=None)
 @given(
     jitter=st.sampled_from(JITTERS),
     retry=st.integers(1, 10_000),

@@ -9,7 +9,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from seawall import GiveUp, Retry, TruncatedStreamError
@@ -110,7 +110,6 @@ def test_the_cap_does_not_shorten_what_the_server_asks() -> None:
     assert delay_of(1, limited(100), cap=2.0, base=1.0) == 100
 
 
-@settings(deadline=None)
 @given(
     attempt=st.integers(1, 10_000),
     base=st.floats(1e-9, 1e9),

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import anthropic
 import httpx2
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from seawall_backoff.retry_after import retry_after
 
@@ -94,7 +94,6 @@ def test_who_does_not_ask_is_not_waited_for(error: Exception) -> None:
     assert retry_after(error, clock=lambda: NOW) == 0
 
 
-@settings(deadline=None)
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - Hypothesis takes naive bounds
 def test_a_date_is_waited_for_and_never_backwards(moment: datetime) -> None:
     moment = moment.replace(microsecond=0, tzinfo=UTC)
@@ -126,7 +125,6 @@ garbage = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(garbage.filter(lambda text: not set(text) & set("\r\n\0")))
 def test_garbage_is_a_finite_time_and_never_an_error(text: str) -> None:
     for name in ("retry_after", "retry_after_ms"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import anthropic
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import seawall
 from backoff.virtual import FINE, REQUEST, World, answered
@@ -39,7 +39,7 @@ ANSWERS = st.one_of(
 MAX_ATTEMPTS, MAX_ELAPSED, MAX_RETRY_AFTER = 5, 200.0, 100.0
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     answers=st.lists(ANSWERS, min_size=1, max_size=30),
     seconds=st.floats(0, 30),

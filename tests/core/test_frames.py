@@ -4,19 +4,13 @@ import codecs
 import json
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from seawall.assembly import Assembly
 from seawall.frames import FrameBuffer, events_of, frame_of, parse
 from seawall_testkit.grammar import violations
 
-deterministic = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    print_blob=True,
-)
+deterministic = settings(derandomize=True, database=None, print_blob=True)
 LINE_ENDS = ["\n", "\r\n", "\r"]
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 

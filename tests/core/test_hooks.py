@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from seawall import (
     Amend,
@@ -390,7 +390,6 @@ def said(decisions: list[Any]) -> dict[tuple[str, str], list[Any]]:
     return everything
 
 
-@settings(deadline=None)
 @given(st.lists(requests, max_size=8))
 def test_answers_before_a_request_combine_by_the_rules(decisions: list[Any]) -> None:
     def of(kind: type) -> list[Any]:
@@ -480,7 +479,6 @@ def test_merging_leaves_the_amends_of_the_plugins_as_they_are() -> None:
 failures = st.one_of(st.none(), st.builds(Retry, st.floats(0, 1e6)), st.builds(GiveUp, st.text(max_size=3)))
 
 
-@settings(deadline=None)
 @given(st.lists(failures, max_size=8))
 def test_answers_to_an_error_combine_by_the_rules(decisions: list[Any]) -> None:
     combined = combine_errors(named(decisions))

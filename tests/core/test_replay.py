@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import anthropic
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import seawall
 from calls import MESSAGES, MODEL, SURFACES, Witness, call, plugins
@@ -161,13 +161,7 @@ def blocks_of(message):
     return [[block["type"], block.get("text") or block.get("thinking") or ""] for block in message["content"]]
 
 
-@settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@settings(derandomize=True, database=None, max_examples=60)
 @given(
     st.sampled_from(sorted(CONTENTS)),
     st.lists(st.integers(0, 9_000), min_size=1, max_size=3),

@@ -10,7 +10,7 @@ from seawall_testkit.continuation import Misbehaviour, go_on, last_words
 from seawall_testkit.prose import prose
 
 deterministic = settings(
-    derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    derandomize=True, database=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 REPEATING = (Misbehaviour.REPEAT, Misbehaviour.PREAMBLE, Misbehaviour.WHITESPACE)
 SEEDS = 150

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from seawall.assembly import THINKING, Assembly, written
 from seawall.call import Attempt, Usage
@@ -12,13 +12,7 @@ from seawall.seam import Diverged
 from seawall.splice import Splice, summed
 from seawall_testkit.grammar import violations
 
-deterministic = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    print_blob=True,
-)
+deterministic = settings(derandomize=True, database=None, print_blob=True)
 USAGE = {
     "input_tokens": 10,
     "output_tokens": 5,

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from seawall.stops import StopAcrossSeam
 
 deterministic = settings(
-    derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    derandomize=True, database=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 STOPS = ["\n\nHuman:", "</answer>", "END", "ENDING", "aab", "\u7d42\u308f\u308a\u3002"]
 

@@ -31,7 +31,7 @@ def mode(path: Path) -> int:
 # -- what is written
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_the_new_file_holds_exactly_the_data(tmp_path: Path, before: bytes, after: bytes) -> None:
     target = tmp_path / "f"

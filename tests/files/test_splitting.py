@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from seawall_files import TextChunk
 from seawall_files.boundaries import first_end, last_end
@@ -53,7 +53,6 @@ def joined(chunks: list[TextChunk]) -> str:
 texts = st.text(st.sampled_from("abcd 12.!?\n\r\t\u2028。é\u0301\u200d名😀"), max_size=400)
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 60), st.integers(1, 50), st.sampled_from([letters, words, uneven]))
 def test_parts_are_the_whole_text(text: str, tokens: int, size: int, count) -> None:
     chunks = parts(text, tokens, count=count, size=size)
@@ -62,7 +61,6 @@ def test_parts_are_the_whole_text(text: str, tokens: int, size: int, count) -> N
     assert all(chunk.text for chunk in chunks)
 
 
-@settings(deadline=None)
 @given(texts, st.integers(2, 60), st.floats(0, 0.5), st.sampled_from([letters, words, uneven]))
 def test_parts_that_overlap_are_the_whole_text(text: str, tokens: int, share: float, count) -> None:
     overlap = int(tokens * share)
@@ -72,7 +70,6 @@ def test_parts_that_overlap_are_the_whole_text(text: str, tokens: int, share: fl
         assert count(text[after.start : before.end]) <= overlap
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 60), st.sampled_from([letters, uneven]))
 def test_no_part_holds_more_tokens(text: str, tokens: int, count) -> None:
     for chunk in parts(text, tokens, count=count):
@@ -212,7 +209,6 @@ def test_a_count_that_hardly_depends_on_the_text_loses_none_of_it(least: int, ov
     assert joined(chunks) == text
 
 
-@settings(deadline=None)
 @given(texts, st.integers(1, 60), st.randoms(use_true_random=False))
 def test_a_count_without_sense_loses_nothing(text: str, tokens: int, rng: random.Random) -> None:
     assert joined(parts(text, tokens, tokens // 3, lambda part: rng.randrange(100))) == text

@@ -193,7 +193,7 @@ deltas = values | st.fixed_dictionaries({"type": st.sampled_from(["text_delta", 
 events = st.fixed_dictionaries({}, optional={"content_block": values, "delta": deltas, "usage": values})
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(kinds, events), max_size=5))
 def test_no_event_raises(log: Any, stream: list[tuple[str, dict[str, Any]]]):
     call = Followed(interval=1e-9)

@@ -5,7 +5,7 @@ from typing import Any
 import anthropic
 import httpx2
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from progress.followed import SECRET, Ears, Followed
 from seawall import PluginError, SeawallError
@@ -334,7 +334,6 @@ steps = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 2000) | st.none(), st.integers(0, 2000), st.lists(steps, max_size=30), st.booleans())
 def test_percent_never_goes_back_and_never_passes_100(said, most, script, ends_well):
     call = Followed(params={"max_tokens": most})

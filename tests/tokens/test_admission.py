@@ -343,4 +343,4 @@ class Bucket(RuleBasedStateMachine):
 
 
 TestBucket = Bucket.TestCase
-TestBucket.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestBucket.settings = settings(max_examples=40, stateful_step_count=40)

@@ -335,7 +335,6 @@ def played(stores, *, examples, steps):
         stateful_step_count=steps,
         derandomize=True,
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )

@@ -117,7 +117,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES))
 def test_no_request_body_is_an_error_and_the_bound_is_never_below_the_estimate(params):
     for estimator in (ESTIMATOR, Estimator(vocabulary=Missing())):

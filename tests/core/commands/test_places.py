@@ -124,7 +124,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(LINES, max_size=8))
 def test_what_tomllib_finds_has_a_place_and_nothing_else_has(lines: list[str]) -> None:
     kept = ""

@@ -75,7 +75,5 @@ def test_the_stores_agree_step_by_step(memory: Store, sqlite: Store, redis: Stor
     stores = {"memory": memory, "SQLite": sqlite, "Redis": redis, "Redis without Lua": redis}
     run_state_machine_as_test(
         lambda: Stores(stores),
-        settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=40, stateful_step_count=25, suppress_health_check=list(HealthCheck)),
     )
