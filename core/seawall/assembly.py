@@ -84,7 +84,7 @@ class Assembly:
             LookupError: It lacks what its type has.
         """
         kind = event.get("type")
-        if kind in _WITHIN and self.head is None:
+        if self.head is None and kind in _WITHIN:
             raise ValueError(f"{kind} before message_start")
         match kind:
             case "content_block_delta":

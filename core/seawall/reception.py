@@ -74,24 +74,33 @@ class Reception:
     def take(self, data: bytes) -> bytes:
         """Return what is delivered for the next bytes of the body."""
         whole = self._frames.whole(data)
-        for frame in self._frames.feed(data) if whole is None else (data,):
-            failure = self._take_frame(frame, whole)
-            # a failure after the `stop_reason` is none: nothing of the message is missing
-            if failure is not None and (isinstance(failure, _DECIDED) or not self._so_far.complete):
-                self.failure = failure
-                self.is_over = True
-            if self.is_over:
-                break
+        if whole is not None:
+            failure = self._take_frame(data, whole)
+            if failure is not None:
+                self._fail(failure)
+        else:
+            for frame in self._frames.feed(data):
+                failure = self._take_frame(frame, None)
+                if failure is not None:
+                    self._fail(failure)
+                if self.is_over:
+                    break
         self._attempt.events = self._events
         self._note_written()
         return self._deliver()
+
+    def _fail(self, failure: Exception) -> None:
+        # a failure after the `stop_reason` is none: nothing of the message is missing
+        if isinstance(failure, _DECIDED) or not self._so_far.complete:
+            self.failure = failure
+            self.is_over = True
 
     def end(self, error: Exception | None) -> bytes:
         """Return what is delivered when the body ended, or reading it failed with `error`."""
         if self.failure is None and self._so_far.complete:
             if is_stop(self._frames.rest):
                 # some servers leave out the last blank line; any other rest is left out
-                self._take_frame(self._frames.rest)
+                self._take_frame(self._frames.rest, None)
             if not self._so_far.has_stopped:
                 self._pass(_STOP, frame_of(_STOP))
         elif self.failure is None:
@@ -103,8 +112,9 @@ class Reception:
         return self._deliver()
 
     def _deliver(self) -> bytes:
-        delivered, self._delivered = self._delivered, []
-        return b"".join(delivered) if self._call.stream else b""
+        delivered = b"".join(self._delivered) if self._call.stream else b""
+        self._delivered.clear()
+        return delivered
 
     @property
     def added_nothing(self) -> bool:
@@ -128,7 +138,7 @@ class Reception:
         written = self._so_far.written - self._written_before
         self._attempt.written = written if self._splice is None else written + self._splice.unseen
 
-    def _take_frame(self, frame: bytes, parsed: tuple[str, Event] | None = None) -> Exception | None:
+    def _take_frame(self, frame: bytes, parsed: tuple[str, Event] | None) -> Exception | None:
         """Take one frame; returns the failure it is."""
         try:
             kind, event = parsed or parse(frame)
@@ -139,10 +149,12 @@ class Reception:
             if kind == "error":
                 return wire_errors.error_event(self._response, event or {})
             self._events += 1
-            if event is None or (self._splice is None and event.get("type") not in _CARRY_USAGE):
-                self._pass(event, frame)
-            else:
+            if event is None:
+                self._delivered.append(frame)
+            elif self._splice is not None or event.get("type") in _CARRY_USAGE:
                 self._join(event, frame)
+            else:
+                self._pass(event, frame)
         except (PluginError, ConfigError) as error:
             return error
         except Diverged:
@@ -203,11 +215,8 @@ class Reception:
             return event
         return summed(event, self._so_far, (*self._call.earlier, *self._call.attempts))
 
-    def _pass(self, event: Event | None, frame: bytes, was: Event | None = None) -> None:
+    def _pass(self, event: Event, frame: bytes, was: Event | None = None) -> None:
         """Add an event to the message and its frame to what is delivered; `was` it another when it came?"""
-        if event is None:
-            self._delivered.append(frame)
-            return
         self._so_far.add(event)
         if was is not None and event is not was:
             frame = frame_of(event)
