@@ -61,7 +61,13 @@ class Browser:
         self._ends = ExitStack()
         try:
             self._socket = self._ends.enter_context(
-                connect(self._start(executable), max_size=None, open_timeout=PATIENCE, proxy=None)
+                connect(
+                    self._start(executable),
+                    max_size=None,
+                    open_timeout=PATIENCE,
+                    ping_interval=None,  # its thread draws random numbers, which Hypothesis takes for ours
+                    proxy=None,
+                )
             )
         except BaseException:
             self.close()
