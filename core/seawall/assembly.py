@@ -103,7 +103,8 @@ class Assembly:
                 self.complete = self.has_stopped = True
 
     def adopt(self, message: Mapping[str, Any]) -> None:
-        """Take over a message that came whole."""
+        """Take over a message that came whole, in the place of what there is."""
+        self._drop_open()
         self.head = dict(message)
         self.whole = list(message.get("content") or ())
         self.complete = self.has_stopped = True

@@ -228,6 +228,32 @@ def test_work_that_may_block_leaves_the_event_loop_alone(mode):
     assert plugin.threads
 
 
+class OnceStreamed:
+    """Has the first attempt of a call streamed, as a probe of the circuit is, and no other."""
+
+    def __init__(self):
+        self.outcome = None
+
+    @seawall.hookimpl
+    def pre_request(self, call):
+        return seawall.Amend(stream=True) if call.attempt == 1 else None
+
+    @seawall.hookimpl
+    def post_response(self, outcome):
+        self.outcome = outcome
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_what_goes_on_with_a_message_is_streamed_though_no_hook_asks_for_it(mode):
+    plugin = OnceStreamed()
+    with Simulator(faults=[Fault("reset", event=50)], answer_tokens=600, tokens_per_event=8) as simulator:
+        got = call(simulator, mode, "create", [*plugins(), plugin], max_tokens=1000)
+        whole = simulator.text_for(MESSAGES)
+    assert got.text == whole
+    assert [attempt.continues for attempt in plugin.outcome.attempts] == [False, True]
+    assert plugin.outcome.message["content"] == [{"type": "text", "text": whole}]
+
+
 class History(Witness):
     """All that a plugin can see of a call."""
 
