@@ -166,8 +166,8 @@ class Engine:
         call = self._call
         # a body that trickles in without being a stream could not be left at a deadline, and one that goes on
         # with a message could not be joined to it
-        stream = call.stream or bool(amend.stream) or call.remaining() < math.inf
-        stream = stream or call.attempts[-1].continues
+        must_stream = call.remaining() < math.inf or call.attempts[-1].continues
+        stream = call.stream or bool(amend.stream) or must_stream
         if stream and not call.stream and call.attempt == 1:
             _log.info("call %s: streamed on the wire (max_tokens %d)", call.id, call.max_tokens)
         self._course.resume = amend.resume or self._course.resume

@@ -74,33 +74,24 @@ class Reception:
     def take(self, data: bytes) -> bytes:
         """Return what is delivered for the next bytes of the body."""
         whole = self._frames.whole(data)
-        if whole is not None:
-            failure = self._take_frame(data, whole)
-            if failure is not None:
-                self._fail(failure)
-        else:
-            for frame in self._frames.feed(data):
-                failure = self._take_frame(frame, None)
-                if failure is not None:
-                    self._fail(failure)
-                if self.is_over:
-                    break
+        for frame in self._frames.feed(data) if whole is None else (data,):
+            failure = self._take_frame(frame, whole)
+            # a failure after the `stop_reason` is none: nothing of the message is missing
+            if failure is not None and (isinstance(failure, _DECIDED) or not self._so_far.complete):
+                self.failure = failure
+                self.is_over = True
+            if self.is_over:
+                break
         self._attempt.events = self._events
         self._note_written()
         return self._deliver()
-
-    def _fail(self, failure: Exception) -> None:
-        # a failure after the `stop_reason` is none: nothing of the message is missing
-        if isinstance(failure, _DECIDED) or not self._so_far.complete:
-            self.failure = failure
-            self.is_over = True
 
     def end(self, error: Exception | None) -> bytes:
         """Return what is delivered when the body ended, or reading it failed with `error`."""
         if self.failure is None and self._so_far.complete:
             if is_stop(self._frames.rest):
                 # some servers leave out the last blank line; any other rest is left out
-                self._take_frame(self._frames.rest, None)
+                self._take_frame(self._frames.rest)
             if not self._so_far.has_stopped:
                 self._pass(_STOP, frame_of(_STOP))
         elif self.failure is None:
@@ -138,7 +129,7 @@ class Reception:
         written = self._so_far.written - self._written_before
         self._attempt.written = written if self._splice is None else written + self._splice.unseen
 
-    def _take_frame(self, frame: bytes, parsed: tuple[str, Event] | None) -> Exception | None:
+    def _take_frame(self, frame: bytes, parsed: tuple[str, Event] | None = None) -> Exception | None:
         """Take one frame; returns the failure it is."""
         try:
             kind, event = parsed or parse(frame)

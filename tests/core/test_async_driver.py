@@ -12,6 +12,11 @@ from calls import MESSAGES, MODEL
 from seawall_testkit import Simulator
 
 
+async def turns():
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 def test_work_in_a_thread_is_over_before_a_cancelled_call_ends():
     begun, released, seen = threading.Event(), threading.Event(), []
 
@@ -35,8 +40,7 @@ def test_work_in_a_thread_is_over_before_a_cancelled_call_ends():
             task = asyncio.create_task(client.messages.create(model=MODEL, max_tokens=10, messages=MESSAGES))
             await asyncio.to_thread(begun.wait, 60)
             task.cancel()
-            for _ in range(100):
-                await asyncio.sleep(0)
+            await turns()
             released.set()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -64,11 +68,6 @@ class Ending:
     @seawall.hookimpl
     def post_response(self, call):
         return seawall.Offload(self._work)
-
-
-async def turns(count=100):
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def cancelled_as_it_ends(url, plugins, *, times):

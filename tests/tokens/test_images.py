@@ -54,7 +54,7 @@ def test_the_head_of_a_file_tells_its_size(kind, size):
 def test_a_head_cut_off_anywhere_is_no_error(kind):
     whole = kind(640, 480)
     for length in range(len(whole)):
-        image_size(base64.b64encode(whole[:length]).decode())
+        assert image_size(base64.b64encode(whole[:length]).decode()) in (None, (640, 480))
 
 
 @pytest.mark.parametrize("data", ["", "x", "no base64 at all", "é", "AAAA" * 10])

@@ -13,8 +13,8 @@ Document: TypeAlias = dict[str, Any]
 """JSON: strings, floats, integers up to 2**53, booleans, `None`, lists and dicts with string keys. Steps that
 are also written in Lua keep no empty list in it: Lua cannot tell one from an empty dict."""
 
-_encoder: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
-_decoder: Final = json.JSONDecoder()
+ENCODER: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
+DECODER: Final = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def encoded(document: Document, step: str, key: str) -> str:
     if not document:
         return ""
     try:
-        return _encoder.encode(document)
+        return ENCODER.encode(document)
     except (TypeError, ValueError, RecursionError) as error:
         raise StepError(step, key, f"the new document is not JSON: {error}") from error
 
@@ -69,7 +69,7 @@ def decoded(text: str | None) -> Document:
     """
     if not text:
         return {}
-    document, end = _decoder.raw_decode(text)
+    document, end = DECODER.raw_decode(text)
     if not isinstance(document, dict) or end != len(text):
         raise ValueError(f"not a document: {text[:80]!r}")
     return document

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 import random
 import time
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any, Final, Self
 
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from seawall.state.documents import Document, R, Step, decoded, encoded
+from seawall.state.documents import DECODER, ENCODER, Document, R, Step, decoded, encoded
 from seawall.state.errors import StepError, StoreError
 from seawall.state.jitter import waits
 from seawall.state.lua_script import SWAP, framed
@@ -22,8 +21,6 @@ _BASE: Final = 0.001
 _CAP: Final = 0.05
 _STEP_FAILED: Final = "STEP "
 """What an error begins with that a step made, not the server."""
-_encoder: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
-_decoder: Final = json.JSONDecoder()
 
 
 class RedisStore:
@@ -84,10 +81,10 @@ class RedisStore:
 
     def _run(self, step: Step[R], lua: str, key: str, arguments: Mapping[str, Any]) -> R:
         try:
-            sent = _encoder.encode(arguments)
+            sent = ENCODER.encode(arguments)
         except (TypeError, ValueError, RecursionError) as error:
             raise StepError(step.name, key, f"the arguments are not JSON: {error}") from error
-        result: R = _decoder.decode(self._evaluated(framed(lua), key, sent).decode())
+        result: R = DECODER.decode(self._evaluated(framed(lua), key, sent).decode())
         return result
 
     def _compare_and_set(self, step: Step[R], key: str, arguments: Mapping[str, Any]) -> R:
