@@ -1,8 +1,8 @@
 """One call, from its first `pre_request` to its `post_response`: a state machine without I/O.
 
 `Engine.run` is a generator of steps (`steps.py`) which a driver performs, sync or async, sending back what
-came of them. Here are the rules about attempts, waits, retries and the end of a call; frames come in at
-`reception`, how a broken message goes on is decided in `course`.
+came of them. Here are the rules about attempts, waits and retries; frames come in at `reception`, how a
+broken message goes on is decided in `course`, how a call ends in `ending`.
 """
 
 import logging
@@ -10,20 +10,20 @@ import math
 from collections.abc import Generator, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 from seawall import wire_errors
 from seawall.asking import Asking
 from seawall.body import take_body
-from seawall.call import Attempt, Call, Outcome
+from seawall.call import Attempt, Call
 from seawall.course import Course
 from seawall.decisions import Amend, Answer, GiveUp, Redirect, Replay, Retry, Wait, Way
 from seawall.description import describe
+from seawall.ending import Ending
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
     PluginError,
-    SeawallError,
     StreamStoppedError,
 )
 from seawall.frames import events_of, frame_of
@@ -46,14 +46,13 @@ class Engine:
         self._call = call
         self._hooks = CallHooks(hooks)
         self._asking = Asking(call, self._hooks)
+        self._ending = Ending(call, self._hooks, self._asking)
         self._course = Course(call, set() if learned is None else learned)
         self._reception: Reception | None = None
         """That of the current attempt."""
         self._is_open = False
         self._is_streamed = False
         """The current attempt is a stream on the wire."""
-        self._status: Literal["completed", "failed", "stopped", "abandoned"] = "failed"
-        self._error: Exception | None = None
         self._told: tuple[int, str] | None = None
         """The attempt and the reason of the last wait that was told."""
         call.estimate = partial(self._hooks.estimate, model=call.model)
@@ -77,7 +76,7 @@ class Engine:
         message = None
         try:
             message = yield from self._conduct()
-            self._status = "completed"
+            self._ending.status = "completed"
         except Abandoned as abandoned:
             self._leave(abandoned.cause)
         except KeyboardInterrupt as interrupt:
@@ -87,7 +86,7 @@ class Engine:
         except PluginError as error:
             self._fail(error, "a plugin failed")
         finally:
-            yield from self._end()
+            yield from self._ending.run(self._course.so_far)
         return message
 
     def _conduct(self) -> Generator[Step, Any, dict[str, Any] | None]:
@@ -240,7 +239,7 @@ class Engine:
         """Decide what follows a failed attempt: wait and return for another one, or raise."""
         self._estimate_output()
         if isinstance(failure, StreamStoppedError):
-            self._status = "stopped"
+            self._ending.status = "stopped"
             self._fail(failure, "stopped")
         if isinstance(failure, PluginError | ConfigError):
             raise failure
@@ -274,52 +273,11 @@ class Engine:
         if self._reception is not None:
             self._reception.estimate_output()
 
-    # -- hooks and the end
+    # -- the end
 
     def _fail(self, error: Exception, why: str) -> NoReturn:
-        """End the call with `error`."""
-        self._error = error
-        self._hang_on(error, f"given up: {why}")
-        raise error
+        self._ending.fail(error, why, self._course.so_far)
 
     def _leave(self, cause: BaseException) -> None:
-        """Note that the caller gave the call up; `cause` is what it will see."""
-        self._status = "abandoned"
         self._estimate_output()
-        if self._course.so_far.started:
-            self._hang_on(cause, "abandoned")
-
-    def _hang_on(self, error: BaseException, why: str) -> None:
-        """Hang on `error` what was paid for, and why the call ended."""
-        partial = self._course.so_far.message() if self._course.so_far.started else None
-        if partial is not None:
-            usage = sum((attempt.usage for attempt in self._call.earlier), self._call.usage)
-            partial["usage"] = {**(partial.get("usage") or {}), **usage.counts()}
-        wire_errors.hang_partial(error, partial, self._call.usage, beta=self._call.beta)
-        sends = self._call.attempt
-        error.add_note(f"Seawall: {sends} attempt{'s' * (sends != 1)}; {why}.")
-
-    def _end(self) -> Generator[Step, Any, None]:
-        try:
-            yield CLOSE
-        except Abandoned as abandoned:
-            if self._error is None:
-                self._leave(abandoned.cause)
-        call = self._call
-        outcome = Outcome(self._status, tuple(call.attempts), self._course.so_far.message(), self._error)
-        _log.info(
-            "call %s: %s after %d attempts, %d output tokens",
-            *(call.id, outcome.status, call.attempt, outcome.usage.output_tokens),
-        )
-        failure: SeawallError | None = None
-        for hook in reversed(self._hooks.implementations("post_response")):
-            try:
-                yield from self._asking.one(hook, "post_response", outcome)
-            except Abandoned:
-                # left as it ends: the others still hear of it
-                continue
-            except SeawallError as error:
-                failure = failure or error
-        if failure is not None and outcome.status == "completed":
-            self._hang_on(failure, "a plugin failed after the answer had come whole")
-            raise failure
+        self._ending.leave(cause, self._course.so_far)
