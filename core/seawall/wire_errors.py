@@ -141,11 +141,14 @@ def transport_error(error: Exception, request: httpx2.Request) -> APIConnectionE
 
 
 def told(error: _Error) -> _Error:
-    """The same error; if it is a timeout, with a note which of the timeouts it was."""
-    what, name = _TIMEOUTS.get(type(error.__cause__), ("", ""))
+    """The same error, with a note which of the timeouts it was, or what cannot be reached."""
+    cause = error.__cause__
+    what, name = _TIMEOUTS.get(type(cause), ("", ""))
     if what and isinstance(error, APITimeoutError):
         seconds = error.request.extensions.get("timeout", {}).get(name)
         error.add_note(f"Seawall: {what} (timeout {name!r}: {seconds} s).")
+    elif isinstance(cause, httpx2.ConnectError) and isinstance(error, APIConnectionError):
+        error.add_note(f"Seawall: {error.request.url.netloc.decode()} cannot be reached: {cause}.")
     return error
 
 

@@ -47,6 +47,13 @@ def test_a_connection_with_nothing_but_pings_is_told_by_its_content_timeout():
     assert "content_timeout = 0.2 s" in str(error)
 
 
+def test_a_server_that_is_not_there_is_named():
+    with Simulator() as simulator:
+        place = simulator.base_url.removeprefix("http://")
+    error = failure(simulator, once())
+    assert any(note.startswith(f"Seawall: {place} cannot be reached: ") for note in error.__notes__)
+
+
 def test_a_pool_without_a_free_connection_is_told_apart():
     limits = httpx2.Limits(max_connections=1)
     timeout = httpx2.Timeout(60.0, pool=0.2)

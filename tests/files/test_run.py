@@ -82,6 +82,25 @@ def test_without_a_file_a_failure_says_where_the_received_part_is(folder, seawal
     assert f"the {len(partial):,} characters that were received are in seawall-answer.partial.md" in said
 
 
+def test_an_answer_that_stdout_does_not_take_is_in_a_file(folder):
+    # open for reading only, it is as good as a full disk
+    with Simulator() as simulator, Path("prompt.md").open("rb") as stdout:
+        command = [SEAWALL, "run", "prompt.md"]
+        done = subprocess.run(
+            command,
+            env=environment(simulator),
+            check=False,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        whole = simulator.text_for(MESSAGES)
+    assert (folder / "seawall-answer.md").read_text(encoding="utf-8") == whole
+    assert done.returncode == 1
+    assert "seawall: stdout cannot be written: Bad file descriptor; the " in done.stderr
+    assert done.stderr.endswith(" characters that were received are in seawall-answer.md\n")
+
+
 def test_an_answer_whose_file_cannot_be_written_goes_to_stdout_too(folder, seawall_here):
     with Simulator(answer="The answer.") as simulator:
         seawall_here("run", "prompt.md", "-o", "new.md", simulator=simulator)

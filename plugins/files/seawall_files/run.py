@@ -87,7 +87,7 @@ def _read(prompt: Path) -> str:
 def _tell(message: "Message", output: Path | None) -> None:
     """Say what came of a call; its answer, if it is not in a file."""
     if output is None:
-        click.echo(_text_of(message))
+        _write(_text_of(message))
     else:
         click.echo(
             f"{_shown(output)}: {message.usage.output_tokens:,} tokens, {message.stop_reason}", err=True
@@ -96,6 +96,19 @@ def _tell(message: "Message", output: Path | None) -> None:
         click.echo("seawall: the answer was cut by --max-tokens; give it more", err=True)
     if message.stop_reason == "refusal":
         click.echo("seawall: the model refused to go on", err=True)
+        sys.exit(1)
+
+
+def _write(text: str) -> None:
+    """Write an answer to stdout; where that takes nothing, to a file: it is paid for."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # who reads has seen enough
+        raise
+    except OSError as error:
+        said = _in_a_file(text, Path("seawall-answer.md"))
+        click.echo(f"seawall: stdout cannot be written: {error.strerror}; {said}", err=True)
         sys.exit(1)
 
 
@@ -145,12 +158,16 @@ def _kept_in_a_file(error: BaseException) -> str:
     text = _text_of(partial) if partial is not None else ""
     if not text:
         return "nothing was received; nothing was written"
-    path = Path("seawall-answer.partial.md")
+    return f"{_in_a_file(text, Path('seawall-answer.partial.md'))}; with -o a call can go on"
+
+
+def _in_a_file(text: str, path: Path) -> str:
+    """Save a text; returns what is to be said of that."""
     try:
         write_atomic(path, text.encode())
     except OSError as failure:
         return f"{len(text):,} characters were received, but {path} cannot be written: {failure.strerror}"
-    return f"the {len(text):,} characters that were received are in {path}; with -o a call can go on"
+    return f"the {len(text):,} characters that were received are in {path}"
 
 
 def _text_of(message: "Message") -> str:
