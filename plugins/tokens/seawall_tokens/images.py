@@ -17,6 +17,8 @@ from seawall_tokens.families import Family
 _PATCH: Final = 28
 _HEAD: Final = 64 * 1024
 """Characters of base64 that are looked at: a JPEG may hold a thumbnail before its size."""
+_WEBP_HEAD: Final = 30
+"""Bytes of a WebP up to the end of its size, in the longest of its three forms."""
 _JPEG_SIZE: Final = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]")
 
 
@@ -75,6 +77,8 @@ def _pair(layout: str, head: bytes, at: int) -> tuple[int, int]:
 
 
 def _webp(head: bytes) -> tuple[int, int] | None:
+    if len(head) < _WEBP_HEAD:
+        return None
     match head[12:16]:
         case b"VP8X":
             return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
