@@ -28,6 +28,11 @@ class Course:
         self.can_drop = not call.stream
         """No caller was shown any of it, so that it can be generated again."""
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the caller has a part of it, if only its head."""
+        return not self.can_drop and self.so_far.head is not None
+
     def body(self, amended: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of the next request; `amended` is what plugins changed in the caller's."""
         params = {**self._call.params, **amended}

@@ -27,7 +27,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`pre_request`: the call ends with `message`; nothing is sent."""
+    """`pre_request`: the call ends with `message`; nothing is sent.
+
+    A caller that streams and has a part of the model's answer gets the rest of that: an `Answer` to a further
+    attempt is not taken then, and a warning says so.
+    """
 
     message: Mapping[str, Any]
     """A whole message in the shape of the Messages API's JSON answer."""

@@ -114,7 +114,7 @@ class Engine:
     def _plan(self) -> Generator[Step, Any, Plan]:
         while True:
             said = yield from self._asking.all("pre_request", until=(Redirect, Replay, Wait))
-            plan = combine_requests(said)
+            plan = combine_requests(self._in_time(said))
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
             if plan.answer is not None or plan.again is None:
@@ -127,6 +127,18 @@ class Engine:
             wait = self._redirect(plan.again) if isinstance(plan.again, Redirect) else plan.again
             self._check_deadline(wait.seconds, f"the wait ({wait.reason})")
             yield from self._wait(wait)
+
+    def _in_time(self, said: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """The decisions less any `Answer` that could only follow a part of another, which the caller has."""
+        late = (
+            [plugin for plugin, answer in said if isinstance(answer, Answer)] if self._course.is_shown else []
+        )
+        if late:
+            _log.warning(
+                "call %s: the answer of plugin %r is not taken: the caller has a part of the model's already",
+                *(self._call.id, late[0]),
+            )
+        return [(plugin, decision) for plugin, decision in said if plugin not in late]
 
     def _replay(self, replay: Replay, plugin: str, amend: Amend) -> Generator[Step, Any, None]:
         """Go on from what an earlier process received; a caller that streams gets it now."""

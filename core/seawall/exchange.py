@@ -237,7 +237,10 @@ class Exchange:
                 stand_in.elapsed = self.response.elapsed
 
     def _stand_in(self, content_type: str, **body: Any) -> httpx2.Response:
-        original = self.response or httpx2.Response(200, request=self.http_request)
+        original = self.response
+        if original is None or not original.is_success:
+            # a plugin answers, perhaps after the server refused
+            original = httpx2.Response(200, request=self.http_request)
         headers = original.headers.copy()
         for name in _DESCRIBES_THE_WIRE:
             headers.pop(name, None)

@@ -49,8 +49,9 @@ def pre_request(call: "Call") -> "Reject | Answer | Redirect | Replay | Wait | A
 
     Combination: the first `Wait`, `Redirect` or `Replay` ends the asking, so that who comes later holds
     nothing ready for an attempt that is not sent yet; after it all are asked again. Who answers `Replay` does
-    so `tryfirst`. Any `Reject` of those who were asked wins; then the first `Answer`; `Amend`s merge, and two
-    different values for one thing are a `ConfigError`.
+    so `tryfirst`. Any `Reject` of those who were asked wins; then the first `Answer`, unless a caller that
+    streams has a part of the message; `Amend`s merge, and two different values for one thing are a
+    `ConfigError`.
     """
 
 

@@ -157,6 +157,42 @@ def test_a_plugin_can_answer_on_every_surface(mode, surface):
         assert simulator.requests == []
 
 
+class AnsweringLate(Answering):
+    """Answers once the first attempt has failed."""
+
+    @seawall.hookimpl
+    def pre_request(self, call):
+        return seawall.Answer(MESSAGE) if call.attempt > 1 else None
+
+
+@pytest.mark.parametrize(("mode", "surface"), SURFACES)
+@pytest.mark.parametrize("status", [429, 529])
+def test_a_plugin_can_answer_after_the_server_refused(mode, surface, status, witness):
+    with Simulator(faults=[Fault("status", status=status, retry_after="0")]) as simulator:
+        got = call(simulator, mode, surface, [*plugins(), AnsweringLate(), witness])
+    assert got.text == MESSAGE["content"][0]["text"]
+    assert [outcome.status for outcome in witness.outcomes] == ["completed"]
+
+
+def test_an_answer_after_the_server_refused_has_nothing_of_the_refusal():
+    fault = Fault("status", status=429, retry_after="0")
+    with Simulator(faults=[fault]) as simulator, bare(simulator) as client:
+        protected = seawall.protect(client, plugins=[*plugins(), AnsweringLate()])
+        raw = protected.messages.with_raw_response.create(**LARGE)
+    assert (raw.status_code, raw.parse().content[0].text) == (200, MESSAGE["content"][0]["text"])
+    assert "retry-after" not in raw.headers
+
+
+@pytest.mark.parametrize(("mode", "surface"), SURFACES)
+def test_an_answer_is_not_taken_by_a_caller_that_has_a_part_of_another(mode, surface, caplog):
+    with Simulator(faults=[Fault("reset", event=40)]) as simulator:
+        got = call(simulator, mode, surface, [*plugins(), AnsweringLate()])
+        whole = simulator.text_for(MESSAGES)
+    waits = surface == "create"
+    assert got.text == (MESSAGE["content"][0]["text"] if waits else whole)
+    assert ("'answering' is not taken" in caplog.text) is not waits
+
+
 def test_an_answer_of_a_plugin_has_what_raw_and_parsed_callers_expect():
     client = seawall.protect(anthropic.Anthropic(api_key="test"), plugins=[Answering()])
     raw = client.messages.with_raw_response.create(**LARGE)
