@@ -1,8 +1,9 @@
 """The command line `seawall`; plugins add commands by the hook `register_commands`."""
 
 import logging
+import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -73,4 +74,16 @@ def main(arguments: list[str] | None = None) -> None:
         # a full disk behind stdout, a folder that may not be entered
         click.echo(f"seawall: {error}", err=True)
         code = EXIT_FAILED
+    finally:
+        _let_go_of_stdout()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _let_go_of_stdout() -> None:
+    """Drop what stdout did not take: the interpreter would try it again as it ends, with its own error."""
+    stdout: TextIO | None = sys.stdout
+    try:
+        if stdout is not None:  # who closed it before the start has none
+            stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -371,7 +371,7 @@ RECORDED = {400: NEVER, 401: NEVER, 404: NEVER, 429: AFTER}
 
 
 @pytest.mark.skipif(
-    not list(RECORDINGS.glob("exchanges*.jsonl.gz") if RECORDINGS.is_dir() else [RECORDINGS]),
+    not (RECORDINGS.is_file() or list(RECORDINGS.glob("exchanges*.jsonl.gz"))),
     reason=f"no recorded exchanges at {RECORDINGS}: set SEAWALL_RECORDINGS to the file or its folder",
 )
 def test_recorded_errors_are_of_the_row_of_their_status() -> None:

@@ -88,7 +88,7 @@ def test_an_answer_that_stdout_does_not_take_is_in_a_file(folder):
         command = [SEAWALL, "run", "prompt.md"]
         done = subprocess.run(
             command,
-            env=environment(simulator),
+            env=environment(simulator) | {"PYTHONUNBUFFERED": ""},
             check=False,
             stdout=stdout,
             stderr=subprocess.PIPE,
