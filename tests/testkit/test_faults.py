@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from contextlib import suppress
 
 import anthropic
@@ -11,6 +13,7 @@ import pytest
 
 from seawall_testkit import Fault, Simulator, Switches
 from seawall_testkit.faults import KINDS
+from seawall_testkit.reset import reset_on_close
 
 MESSAGES = [{"role": "user", "content": "Tell me everything."}]
 REQUEST = {"model": "claude-opus-5-5", "max_tokens": 1000, "messages": MESSAGES}
@@ -291,6 +294,13 @@ def test_a_fault_may_strike_after_the_last_event(connect):
         with pytest.raises(httpx2.ReadError):
             streamed(connect(sim))
         assert sim.requests[0].events_sent == events
+
+
+def test_a_reset_of_a_connection_that_the_client_has_ended_is_none():
+    one, other = socket.socketpair()
+    other.close()
+    one.close()
+    asyncio.run(reset_on_close(one))
 
 
 def test_refuse_refuses_before_the_attempt_and_listens_again(connect):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,6 +92,20 @@ def test_asked_again_after_a_wait_an_attempt_has_one_row(ledger):
     assert len(rows(ledger.path)) == 1
 
 
+def test_a_call_that_begins_while_the_others_are_written_has_one_row(tmp_path):
+    moments = iter(range(10))
+
+    def clock() -> datetime:
+        if (moment := next(moments)) == 0:
+            ledger.flush()
+        return datetime.fromtimestamp(moment, UTC)
+
+    ledger = Ledger(tmp_path / "ledger.sqlite", interval=NEVER, clock=clock)
+    one_call(ledger)
+    assert len(rows(ledger.path)) == 1
+    ledger.close()
+
+
 def test_what_was_begun_and_never_sent_has_no_row(ledger):
     call = begun(ledger, status=None)
     ledger.flush()
@@ -129,7 +144,7 @@ def test_what_is_known_of_an_ended_attempt_is_not_replaced_by_less(ledger):
     track = Track("", CHEAP, lambda params: 0)
     under_way = track.rows(call, ledger._clock(), "me")[0]._replace(output_tokens=3)
     call.attempts[0].error = ValueError()
-    failed = track.rows(call, ledger._clock(), "me")[0]._replace(time=under_way.time)
+    failed = track.rows(call, ledger._clock(), "me")[0]
     last = failed._replace(owner=None, wasted_output_tokens=7)
 
     def kept(*put):

@@ -35,10 +35,16 @@ async def reset_on_close(sock: socket.socket) -> None:
     """Waits until the client's system has what was sent, and makes the close of `sock` a reset.
 
     A reset discards what is still in the sender's queue and, outside Linux, what the client has not yet read.
+    Does nothing if `sock` is closed, as it is once the client has ended the connection.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _PATIENCE
     await asyncio.sleep(_PAUSE)
-    while _unacknowledged(sock) and loop.time() < deadline:  # noqa: ASYNC110 - the system does not tell of it
+    while _is_open(sock) and _unacknowledged(sock) and loop.time() < deadline:  # noqa: ASYNC110 - the system does not tell of it
         await asyncio.sleep(_STEP)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    if _is_open(sock):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def _is_open(sock: socket.socket) -> bool:
+    return sock.fileno() != -1

@@ -67,10 +67,12 @@ class Ledger:
             prices: Tell what it costs.
             estimate: The input tokens of a request, for answers that break before they tell.
         """
+        now = self._clock()
         with self._lock:
             is_first = not self._open
             track = self._open.setdefault(call, Track(caller, prices, estimate))
-        track.times[call.attempt] = self._clock()
+            # its row is found again by this time: the thread must not meet the track without
+            track.times[call.attempt] = now
         with suppress(RuntimeError):
             # no thread can be started while the interpreter ends, or when there are too many
             self._pulse.start()

@@ -115,7 +115,7 @@ class Track:
             usage["output_tokens"] = max(attempt.usage.output_tokens, written)
         if is_estimated := is_untold(attempt):
             usage["input_tokens"] = self.estimate(call.params)
-        time, counts = self.times.get(attempt.number, now), Counts.of(usage)
+        time, counts = self.times.setdefault(attempt.number, now), Counts.of(usage)
         return Row(
             time=time.timestamp(),
             call=call.id,
