@@ -12,7 +12,7 @@ import httpx2
 from anthropic import AnthropicError, AsyncCallNext
 
 from seawall import wire_errors
-from seawall.driver import BODY_ERRORS, Driver
+from seawall.driver import BODY_ERRORS, PATIENCE, Driver, running
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
@@ -27,8 +27,9 @@ class AsyncDriver(Driver):
         super().__init__(engine, exchange)
         self._call_next = call_next
         self._body: AsyncIterable[bytes] = _whole(b"")
+        self._woken = anyio.Event()
 
-    async def frames(self) -> AsyncGenerator[bytes, None]:
+    async def frames(self) -> AsyncGenerator[bytes, None]:  # noqa: C901 - a chunk has one generator to pass
         """Run the engine to its end."""
         answer: Any = None
         try:
@@ -37,11 +38,15 @@ class AsyncDriver(Driver):
                 answer = None
                 if step.__class__ is Reception:
                     try:
-                        async for data in self._body:
+                        body = aiter(self._body)
+                        async for data in body:
                             if delivered := step.take(data):
                                 yield delivered
                             if step.is_over:
                                 break
+                        if step.is_whole:
+                            async for delivered in self._rest(step, body):
+                                yield delivered
                     except BODY_ERRORS as error:
                         answer = self.wire_error(error)
                 elif step.__class__ is bytes:
@@ -50,6 +55,7 @@ class AsyncDriver(Driver):
                     answer = await self._perform(step)
         except StopIteration as done:
             self.message = done.value
+            running.discard(self)
         except BaseException as error:
             # the task may be cancelled already
             with anyio.CancelScope(shield=True):
@@ -58,22 +64,27 @@ class AsyncDriver(Driver):
 
     async def _abandon(self, cause: BaseException) -> None:
         """End the call, if it has not ended."""
-        with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
-            while True:
-                try:
-                    step = self.steps.throw(Abandoned(cause))
-                    while True:
-                        step = self.steps.send(await self._perform(step))
-                except anyio.get_cancelled_exc_class() as again:
-                    # asyncio knows no shield: go on with what is left of the end
-                    cause = again
+        try:
+            with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
+                while True:
+                    try:
+                        step = self.steps.throw(Abandoned(cause))
+                        while True:
+                            step = self.steps.send(await self._perform(step))
+                    except anyio.get_cancelled_exc_class() as again:
+                        # asyncio knows no shield: go on with what is left of the end
+                        cause = again
+        finally:
+            running.discard(self)
 
     async def _perform(self, step: Step) -> Any:
         match step:
             case Send():
                 return await self._send(step)
             case Sleep(seconds):
-                await anyio.sleep(seconds)
+                with anyio.move_on_after(seconds):
+                    await self._woken.wait()
+                self.check()
             case Work(work):
                 whole = _Whole(work)
                 try:
@@ -88,6 +99,11 @@ class AsyncDriver(Driver):
                 self.exchange.note_elapsed()
         return None
 
+    def interrupt(self) -> None:
+        """End a call that another task runs: wake it, let it do no more."""
+        super().interrupt()
+        self._woken.set()
+
     async def _send(self, send: Send) -> Accepted | Exception:
         self.check()
         try:
@@ -101,6 +117,7 @@ class AsyncDriver(Driver):
             return wire_errors.told(error)
         except BODY_ERRORS as error:
             return self.wire_error(error)
+        self.check()
         if (whole := self.exchange.whole_body(send)) is not None:
             self._body = _whole(whole)
         elif response is not None and send.stream:
@@ -108,24 +125,34 @@ class AsyncDriver(Driver):
             body: Any = response.stream if self.exchange.is_plain else response.aiter_bytes()
             self._body = body if decoder is None else decoder.aframes(body)
             if self._seconds_left() is not None:
-                self._body = self._until_deadline(self._body)
+                self._body = _until(self._seconds_left, self._body)
         return self.exchange.accepted(send)
 
     def _seconds_left(self) -> float | None:
         seconds = self.remaining()
         return None if seconds == math.inf else max(seconds, 0.0)
 
-    async def _until_deadline(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        """Pass on `body` until the caller's deadline, however lively it is."""
-        pieces = aiter(body)
-        data: bytes | None = b""
-        while data is not None:
-            with anyio.move_on_after(self._seconds_left()) as scope:
-                data = await anext(pieces, None)
-            if scope.cancelled_caught:
-                return
-            if data:
-                yield data
+    async def _rest(self, reception: Reception, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Read on to the end of the body of a whole message, so that its connection can be used again."""
+        end = anyio.current_time() + PATIENCE
+        async for data in _until(lambda: max(end - anyio.current_time(), 0.0), body):
+            if delivered := reception.take(data):
+                yield delivered
+
+
+async def _until(
+    seconds_left: Callable[[], float | None], body: AsyncIterable[bytes]
+) -> AsyncIterator[bytes]:
+    """Pass on `body` until no seconds are left, however lively it is."""
+    pieces = aiter(body)
+    data: bytes | None = b""
+    while data is not None:
+        with anyio.move_on_after(seconds_left()) as scope:
+            data = await anext(pieces, None)
+        if scope.cancelled_caught:
+            return
+        if data:
+            yield data
 
 
 class _Whole:

@@ -19,12 +19,20 @@ from seawall.exchange import Exchange
 BODY_ERRORS: Final = (httpx2.RequestError, httpx2.StreamError)
 """What reading a body raises; `StreamError` when it was closed meanwhile."""
 
+PATIENCE: Final = 2.0
+"""Seconds in which the body of a message that is whole must end for its connection to be used again."""
+
+running: Final[set["Driver"]] = set()
+"""Those whose call has not ended. What the garbage collector finds with a stream that nobody has any more it
+takes apart in any order: a call must not be among it, or its end would meet the half of it."""
+
 
 class Driver:
     """Runs one call; `frames` of the sync or the async driver does it."""
 
     def __init__(self, engine: Engine, exchange: Exchange) -> None:
         self.steps = engine.run()
+        running.add(self)
         self.remaining = engine.call.remaining
         self.exchange = exchange
         self.message: dict[str, Any] | None = None
@@ -50,11 +58,11 @@ class Driver:
 
     def shut_down(self) -> None:
         """Break the current connection, so that a read on it ends; from any thread."""
-        stream = (
-            self.exchange.response.extensions.get("network_stream")
-            if self.exchange.response is not None
-            else None
-        )
+        response = self.exchange.response
+        if response is None or response.is_closed:
+            # its connection may serve another call by now
+            return
+        stream = response.extensions.get("network_stream")
         connection = stream.get_extra_info("socket") if stream is not None else None
         if connection is not None:
             with suppress(OSError):

@@ -68,8 +68,9 @@ class Reception:
         """The first block of the message that is held back; `None` when nothing is."""
         self.failure: Exception | None = None
         """Why the attempt failed."""
+        self._is_cut = False
         self.is_over = False
-        """Nothing more is to be fed."""
+        """The attempt failed or is cut, and nothing more is to be fed, or its message `is_whole`."""
 
     def take(self, data: bytes) -> bytes:
         """Return what is delivered for the next bytes of the body."""
@@ -79,9 +80,10 @@ class Reception:
             # a failure after the `stop_reason` is none: nothing of the message is missing
             if failure is not None and (isinstance(failure, _DECIDED) or not self._so_far.complete):
                 self.failure = failure
-                self.is_over = True
-            if self.is_over:
+                self._is_cut = True
+            if self._is_cut:
                 break
+        self.is_over = self._is_cut or self._so_far.has_stopped
         self._attempt.events = self._events
         self._note_written()
         return self._deliver()
@@ -106,6 +108,11 @@ class Reception:
         delivered = b"".join(self._delivered) if self._call.stream else b""
         self._delivered.clear()
         return delivered
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what may still come is none of the message's; it is passed on."""
+        return self._so_far.has_stopped and not self._is_cut
 
     @property
     def added_nothing(self) -> bool:
@@ -198,7 +205,7 @@ class Reception:
             # thinking and an answer from the start are long
             self._tokens_withheld += self._call.estimate(self._splice.withheld.joined())
             self._splice.withheld = Text()
-        self.is_over = self._splice.is_over
+        self._is_cut = self._splice.is_over
 
     def _with_sums(self, event: Event) -> Event:
         """The event with the usage of all attempts, if it tells the usage."""

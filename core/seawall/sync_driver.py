@@ -3,8 +3,7 @@
 import math
 import sys
 import threading
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -12,7 +11,8 @@ import httpx2
 from anthropic import AnthropicError, CallNext
 
 from seawall import wire_errors
-from seawall.driver import BODY_ERRORS, Driver
+from seawall.collector import outside_collector
+from seawall.driver import BODY_ERRORS, PATIENCE, Driver, running
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
@@ -26,9 +26,10 @@ class SyncDriver(Driver):
     def __init__(self, engine: Engine, exchange: Exchange, call_next: CallNext) -> None:
         super().__init__(engine, exchange)
         self._call_next = call_next
-        self._body: Iterator[bytes] = iter(())
+        self._body: Iterable[bytes] = ()
+        self._woken = threading.Event()
 
-    def frames(self) -> Generator[bytes, None, None]:
+    def frames(self) -> Generator[bytes, None, None]:  # noqa: C901 - a chunk has one generator to pass
         """Run the engine to its end."""
         answer: Any = None
         try:
@@ -37,12 +38,15 @@ class SyncDriver(Driver):
                 answer = None
                 if step.__class__ is Reception:
                     try:
-                        with self._until_deadline():
-                            for data in self._body:
+                        with self._within(self.remaining()):
+                            body = iter(self._body)
+                            for data in body:
                                 if delivered := step.take(data):
                                     yield delivered
                                 if step.is_over:
                                     break
+                            if step.is_whole:
+                                yield from self._rest(step, body)
                     except BODY_ERRORS as error:
                         answer = self.wire_error(error)
                 elif step.__class__ is bytes:
@@ -51,23 +55,28 @@ class SyncDriver(Driver):
                     answer = self._perform(step)
         except StopIteration as done:
             self.message = done.value
+            running.discard(self)
         except BaseException as error:
-            self._abandon(error)
+            outside_collector(self._abandon, error)
             raise
 
     def _abandon(self, cause: BaseException) -> None:
         """End the call, if it has not ended."""
-        with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
-            step = self.steps.throw(Abandoned(cause))
-            while not sys.is_finalizing():
-                step = self.steps.send(self._perform(step))
+        try:
+            with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
+                step = self.steps.throw(Abandoned(cause))
+                while not sys.is_finalizing():
+                    step = self.steps.send(self._perform(step))
+        finally:
+            running.discard(self)
 
     def _perform(self, step: Step) -> Any:
         match step:
             case Send():
                 return self._send(step)
             case Sleep(seconds):
-                time.sleep(seconds)  # noqa: TID251 - the one place where a sync call waits
+                self._woken.wait(seconds)
+                self.check()
             case Work(work):
                 try:
                     return work()
@@ -78,10 +87,21 @@ class SyncDriver(Driver):
                 self.exchange.note_elapsed()
         return None
 
+    def interrupt(self) -> None:
+        """End a call that another thread runs: wake it, let it do no more."""
+        super().interrupt()
+        self._woken.set()
+
+    def _rest(self, reception: Reception, body: Iterator[bytes]) -> Iterator[bytes]:
+        """Read on to the end of the body of a whole message, so that its connection can be used again."""
+        with self._within(PATIENCE):
+            for data in body:
+                if delivered := reception.take(data):
+                    yield delivered
+
     @contextmanager
-    def _until_deadline(self) -> Iterator[None]:
-        """Break the connection when the caller's deadline passes, however lively it is."""
-        seconds = self.remaining()
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Break the connection after so many seconds, however lively it is."""
         if seconds == math.inf:
             yield
             return
@@ -96,7 +116,7 @@ class SyncDriver(Driver):
     def _send(self, send: Send) -> Accepted | Exception:
         self.check()
         try:
-            with self._until_deadline():
+            with self._within(self.remaining()):
                 response = self.exchange.take(self._call_next(self.exchange.derived(send)))
                 if response is not None and self.exchange.must_read(send):
                     response.read()
@@ -104,6 +124,7 @@ class SyncDriver(Driver):
             return wire_errors.told(error)
         except BODY_ERRORS as error:
             return self.wire_error(error)
+        self.check()
         if (whole := self.exchange.whole_body(send)) is not None:
             self._body = iter([whole])
         elif response is not None and send.stream:
