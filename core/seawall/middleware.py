@@ -4,7 +4,7 @@ import hashlib
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -66,7 +66,6 @@ class Protection(Middleware):
         self,
         hooks: Hooks,
         client: _Client,
-        timeout: float | None = None,
         retries: int = 0,
         *,
         store: Store | None = None,
@@ -76,9 +75,12 @@ class Protection(Middleware):
         """The SDK's, for requests that create no message."""
         self._hooks = hooks
         self._client = client
-        self._timeout = timeout
         self._store = store or MemoryStore()
         self._state_dir = state_dir
+
+    def of(self, client: _Client, retries: int) -> "Protection":
+        """Return the same protection of another client, which may have its own key, address and timeout."""
+        return Protection(self._hooks, client, retries, store=self._store, state_dir=self._state_dir)
 
     def handle(self, request: APIRequest, call_next: CallNext) -> Any:
         """Run one call of a sync client."""
@@ -121,13 +123,16 @@ class Protection(Middleware):
             account=account_of(self._client),  # now: keys are exchanged
             store=self._store,
             state_dir=self._state_dir,
-            timeout=self._timeout
+            timeout=self._own_timeout()
             if isinstance(request.timeout, NotGiven)
             else _read_timeout(request.timeout),
             remaining=remaining_time(),
         )
         learned = _learned[str(self._client.base_url), call.model]
         return Engine(call, self._hooks, learned), Exchange(request, self._client, is_async=is_async)
+
+    def _own_timeout(self) -> float | None:
+        return None if _is_default(self._client.timeout) else _read_timeout(self._client.timeout)
 
 
 def protect(
@@ -156,18 +161,35 @@ def protect(
     others: list[Any] = [
         middleware for middleware in client.middleware if not isinstance(middleware, Protection)
     ]
-    is_default = client.timeout in (anthropic.DEFAULT_TIMEOUT, _LONG_TIMEOUT)
     given = (known.retries for known in client.middleware if isinstance(known, Protection))
     retries = next(given, client.max_retries)
-    timeout = None if is_default else _read_timeout(client.timeout)
     folder = configured_folder(settings)
-    protection = Protection(hooks, client, timeout, retries, store=store, state_dir=folder)
+    protection = Protection(hooks, client, retries, store=store, state_dir=folder)
     protected = client.with_options(
         middleware=[protection, *others],
         max_retries=0,  # P6: one owner of retries
-        timeout=_LONG_TIMEOUT if is_default else client.timeout,
+        timeout=_LONG_TIMEOUT if _is_default(client.timeout) else client.timeout,
     )
+    _protect_copies(protected, protection)
     return cast("AnyClient", protected)  # each returns its own type; of a union mypy knows only the union
+
+
+def _protect_copies(protected: _Client, protection: Protection) -> None:
+    """Let `copy` and `with_options` of a client protect their copies as what those are."""
+    make: Callable[..., _Client] = protected.copy
+
+    def copy(**options: Any) -> _Client:
+        copied = make(**options)
+        if protection not in copied.middleware:
+            return copied
+        # the SDK's own retries count where they were turned on again
+        own = protection.of(copied, 0 if "max_retries" in options else protection.retries)
+        options["middleware"] = [own if each is protection else each for each in copied.middleware]
+        bound = make(**options)
+        _protect_copies(bound, own)
+        return bound
+
+    vars(protected).update(copy=copy, with_options=copy)
 
 
 def account_of(client: _Client) -> str:
@@ -175,6 +197,10 @@ def account_of(client: _Client) -> str:
     said = [getattr(client, name, None) for name in _CREDENTIALS]
     known = [value if isinstance(value, str) else "" for value in (str(client.base_url), *said)]
     return hashlib.sha256("\0".join(known).encode()).hexdigest()[:16]
+
+
+def _is_default(timeout: float | httpx2.Timeout | None) -> bool:
+    return timeout in (anthropic.DEFAULT_TIMEOUT, _LONG_TIMEOUT)
 
 
 def _read_timeout(timeout: float | httpx2.Timeout | None) -> float | None:
