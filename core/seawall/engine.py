@@ -83,7 +83,7 @@ class Engine:
             # it may strike in here as well as in the driver
             self._leave(interrupt)
             raise
-        except PluginError as error:
+        except (PluginError, ConfigError) as error:
             self._fail(error, "a plugin failed")
         finally:
             yield from self._ending.run(self._course.so_far)

@@ -236,6 +236,20 @@ def test_a_400_to_one_way_of_going_on_leads_to_the_next(stream):
     assert sent == ["assistant", "user"]
 
 
+def test_plugins_that_contradict_each_other_later_end_the_call_with_what_had_come():
+    same, other = ({"headers": {"x": value}, "stream": True} for value in "ab")
+    first = Recorder(
+        "first",
+        on_error=[seawall.Retry(0.0)],
+        pre_request=[seawall.Amend(**same), seawall.Amend(**same)],
+    )
+    second = Recorder("second", pre_request=[seawall.Amend(**same), seawall.Amend(**other)])
+    _, steps = begin(first, second, stream=True)
+    with pytest.raises(seawall.ConfigError) as caught:
+        drive(steps, [streamed(), b"".join(FRAMES[:3]), None])
+    assert caught.value.partial_message.content[0].text == "The whole answer."
+
+
 def test_a_stopped_stream_ends_the_call_with_what_had_come():
     plugin = Recorder(on_chunk=[None, None, None, seawall.Stop("enough")])
     _, steps = begin(plugin, stream=True)
