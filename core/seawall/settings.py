@@ -9,6 +9,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +38,7 @@ class CoreSettings(BaseModel):
     state: str = "sqlite"
     """Where the state is that calls share: as of `seawall.state.open_store`."""
     state_dir: Path | None = None
-    """The folder for what is kept on this machine; `None`: where the system keeps state of a user."""
+    """The folder for what is kept on this machine, in a file relative to it; `None`: the system's own."""
 
 
 TOP: Final[Mapping[str, Any]] = {name: field.annotation for name, field in CoreSettings.model_fields.items()}
@@ -97,7 +98,13 @@ class Configuration:
         said = {name: value for name in TOP if (value := self.tables.get(name)) is not None}
         core = self._validated(CoreSettings, said, ())
         assert isinstance(core, CoreSettings)  # noqa: S101 - for the type checker
-        return core
+        if core.state_dir is None:
+            return core
+        # the same folder wherever below its file a program runs, and wherever it goes
+        file, folder = self.source(("state_dir",)).file, os.path.expanduser(core.state_dir)  # noqa: PTH111
+        with suppress(FileNotFoundError):  # the working directory was deleted
+            folder = os.path.abspath(folder if file is None else file.parent / folder)  # noqa: PTH100
+        return core.model_copy(update={"state_dir": Path(folder)})
 
     def table(self, name: str, model: type[BaseModel]) -> BaseModel:
         """Return the table `name` as an instance of `model`.

@@ -15,6 +15,7 @@ from seawall import ConfigError, GiveUp, Retry, hookimpl
 from seawall.call import Attempt, Call
 from seawall.registry import (
     STANDARD,
+    configured_folder,
     configured_store,
     enabled,
     installed,
@@ -564,6 +565,23 @@ def test_the_store_is_a_file_of_this_machine_unless_something_else_is_configured
     assert isinstance(store, SQLiteStore)
     assert store.path == here / "state" / "state.sqlite"
     assert isinstance(configured_store({"state": "memory"}), MemoryStore)
+
+
+@pytest.mark.parametrize("said", [".state", "~/.state"])
+def test_a_folder_is_the_same_one_wherever_its_settings_are_read(
+    said: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "seawall.toml").write_text(f'state_dir = "{said}"')
+    (here / "below").mkdir()
+    monkeypatch.setenv("HOME", str(here / "home"))
+    monkeypatch.setenv("USERPROFILE", str(here / "home"))
+    there = here / said.replace("~", "home")
+    assert configured_folder() == there
+    monkeypatch.chdir(here / "below")
+    assert configured_folder() == there
+    # a program may change its folder later
+    relative = {"state_dir": "mine"}
+    assert configured_folder(relative) == here / "below" / "mine"
 
 
 def test_the_same_settings_give_the_same_store(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
