@@ -65,6 +65,23 @@ def test_nothing_is_overwritten(here):
     assert [path.name for path in (here / "demo_guard").iterdir()] == ["notes"]
 
 
+@pytest.mark.parametrize("name", ["reject", "path"])
+def test_a_plugin_is_not_called_like_what_it_imports(name, here):
+    assert make(name)[0] == 0
+    assert (
+        f"class {name.capitalize()}Plugin:" in (here / name / f"seawall_{name}" / "__init__.py").read_text()
+    )
+    without = [f"-pno:{plugin}" for plugin in ("xdist", "langsmith_plugin", "hypothesispytest")]
+    assert "5 passed" in run("pytest", "-q", *without, cwd=here / name)
+
+
+def test_a_name_whose_package_is_installed_is_refused(here):
+    code, out = make("core")
+    assert code == 2
+    assert "'core' is taken: a package named seawall_core is installed" in out
+    assert list(here.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", NO_NAMES)
 def test_a_name_that_cannot_be_one_of_a_module_is_refused(name, here):
     code, out = make(name)

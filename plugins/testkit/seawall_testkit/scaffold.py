@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import keyword
 import re
+from importlib.metadata import distributions
 from importlib.resources import files
+from importlib.util import find_spec
 from string import Template
 from typing import TYPE_CHECKING, Final
 
 import seawall
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -25,7 +27,14 @@ def complaint(name: str, taken: Collection[str]) -> str | None:
         return f"{name!r}: lower-case words of letters and digits, joined by _, are expected: my_guard"
     if name in taken:
         return f"{name!r} is taken; see `seawall plugins`"
+    module = f"seawall_{name}"
+    if find_spec(module) is not None or module.replace("_", "-") in _installed():
+        return f"{name!r} is taken: a package named {module} is installed"
     return None
+
+
+def _installed() -> set[str]:
+    return {re.sub(r"[-_.]+", "-", found.name.lower()) for found in distributions() if found.name}
 
 
 def scaffold(name: str, parent: Path) -> list[Path]:
@@ -38,25 +47,33 @@ def scaffold(name: str, parent: Path) -> list[Path]:
     module = f"seawall_{name}"
     folder = parent / name
     folder.mkdir()
+    texts = {
+        place: (files("seawall_testkit") / "template" / f"{template}.txt").read_text(encoding="utf-8")
+        for template, place in {
+            "pyproject.toml": folder / "pyproject.toml",
+            "README.md": folder / "README.md",
+            "plugin.py": folder / module / "__init__.py",
+            "test_plugin.py": folder / "tests" / f"test_{name}.py",
+        }.items()
+    }
     values = {
         "name": name,
         "module": module,
         "distribution": module.replace("_", "-"),
-        "class_name": "".join(word.capitalize() for word in name.split("_")),
+        "class_name": _class_name(name, texts.values()),
         "api": str(seawall.API_VERSION),
         "versions": _VERSIONS,
     }
-    written = []
-    for template, place in {
-        "pyproject.toml": folder / "pyproject.toml",
-        "README.md": folder / "README.md",
-        "plugin.py": folder / module / "__init__.py",
-        "test_plugin.py": folder / "tests" / f"test_{name}.py",
-    }.items():
-        text = (files("seawall_testkit") / "template" / f"{template}.txt").read_text(encoding="utf-8")
+    for place, text in texts.items():
         place.parent.mkdir(exist_ok=True)
         place.write_text(Template(text).substitute(values), encoding="utf-8")
-        written.append(place)
     typed = folder / module / "py.typed"
     typed.touch()
-    return [*written, typed]
+    return [*texts, typed]
+
+
+def _class_name(name: str, texts: Iterable[str]) -> str:
+    """Return the class of a plugin: no name that is in the texts already, such as `Path`."""
+    class_name = "".join(word.capitalize() for word in name.split("_"))
+    is_taken = any(re.search(rf"\b{class_name}\b", text) for text in texts)
+    return f"{class_name}Plugin" if is_taken else class_name
