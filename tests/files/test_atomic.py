@@ -149,6 +149,32 @@ def test_the_owner_of_the_old_file_is_kept(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may become another")
+@pytest.mark.parametrize(("groups", "kept"), [([34], (34, 0o664)), ([], (56, 0o644))])
+def test_who_may_not_give_a_file_away_keeps_its_group_or_gives_theirs_no_more_than_all(
+    groups: list[int], kept: tuple[int, int]
+) -> None:
+    script = f"""
+import os
+from seawall_files.atomic import write_atomic
+
+target = os.open("f", os.O_WRONLY | os.O_CREAT)
+os.fchown(target, 12, 34)
+os.fchmod(target, 0o664)
+os.chmod(".", 0o777)
+os.setgroups({groups})
+os.setgid(56)
+os.setuid(78)
+write_atomic("f", b"new")
+status = os.stat("f")
+print(status.st_uid, status.st_gid, oct(status.st_mode & 0o777))
+"""
+    # that of pytest is below a folder of root's own
+    with tempfile.TemporaryDirectory() as folder:
+        assert in_a_process(script, Path(folder)).split() == ["78", str(kept[0]), oct(kept[1])]
+
+
+@posix
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     target = tmp_path / "elsewhere" / "f"

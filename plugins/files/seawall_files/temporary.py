@@ -43,8 +43,8 @@ def written(
         with suppress(FileNotFoundError):
             folder.remove(new)
     if old is not None:
-        mode = stat.S_IMODE(old.st_mode) | stat.S_IWUSR
-    # never readable by more people than the old file, not even while it is written
+        # never readable by more people than the old file, not even while its group is another
+        mode = old.st_mode & stat.S_IRWXU | stat.S_IWUSR
     descriptor = folder.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         try:
@@ -76,13 +76,20 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _take_owner(descriptor: int, old: os.stat_result | None) -> None:
-    """Give an open file the owner of `old`, where the system has owners and allows it."""
+    """Give an open file the group and the owner of `old`, where the system has them and allows it."""
     if old is not None and os.name == "posix":
+        # apart: who may not give a file away may still leave it to their group
         with suppress(OSError):
-            os.fchown(descriptor, old.st_uid, old.st_gid)
+            os.fchown(descriptor, -1, old.st_gid)
+        with suppress(OSError):
+            os.fchown(descriptor, old.st_uid, -1)
 
 
 def _take_mode(descriptor: int, old: os.stat_result | None) -> None:
     """Give an open file the mode of `old`; a file marked as read-only could not be removed on Windows."""
     if old is not None and os.name == "posix":
-        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+        mode = stat.S_IMODE(old.st_mode)
+        if os.fstat(descriptor).st_gid != old.st_gid:
+            # another group may do no more than everybody
+            mode &= ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
+        os.fchmod(descriptor, mode)
