@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 import click
@@ -57,6 +58,9 @@ for command in (list_plugins, config, doctor):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; whatever a user can cause ends in one line on stderr and an exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # a character that the encoding lacks is no reason to say nothing
+        sys.stdout.reconfigure(errors="replace")
     options: dict[str, Any] = {"args": arguments, "prog_name": "seawall", "standalone_mode": False}
     try:
         code = cli.main(**options)

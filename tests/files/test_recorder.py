@@ -157,9 +157,11 @@ def test_a_disk_that_hangs_stops_the_stream_and_not_its_thread():
 
 
 def test_a_disk_that_fails_stops_the_stream_and_is_told_at_the_end():
-    disk = Disk(full)
+    taken = threading.Event()
+    disk = Disk(lambda: (taken.wait(60), full()))
     recorder = Recorder(disk, 0.001)
     assert recorder.take(b"frame") is None
+    taken.set()
     recorder._thread.join(30)
     assert "cannot be written: No space left on device" in recorder.take(b"more")
     assert recorder.finish().errno == errno.ENOSPC

@@ -101,6 +101,59 @@ def test_an_answer_that_stdout_does_not_take_is_in_a_file(folder):
     assert done.stderr.endswith(" characters that were received are in seawall-answer.md\n")
 
 
+def test_an_answer_is_kept_beside_those_of_earlier_calls(folder, seawall_here):
+    (folder / "seawall-answer.partial.md").write_text("paid for", encoding="utf-8")
+    fault = Fault("error_event", event=60, error_type="invalid_request_error", times=2)
+    with Simulator(faults=[fault]) as simulator:
+        said = [seawall_here("run", "prompt.md", simulator=simulator)[2] for _ in range(2)]
+    for number, words in enumerate(said, 2):
+        assert f"that were received are in seawall-answer.partial-{number}.md; " in words
+        assert (folder / f"seawall-answer.partial-{number}.md").stat().st_size
+    assert (folder / "seawall-answer.partial.md").read_text(encoding="utf-8") == "paid for"
+
+
+@pytest.mark.parametrize("options", [(), ("-o", "new.md")])
+def test_stdout_holds_every_character_whatever_its_encoding(folder, options):
+    (folder / ".new.md.seawall-new").mkdir()  # so that it cannot be saved
+    variables = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"}
+    with Simulator(answer="Größe \N{RIGHTWARDS ARROW} 東京") as simulator:
+        done = run("prompt.md", *options, simulator=simulator, **variables)
+        shown = subprocess.run(
+            [SEAWALL, "journals", "show", "new.md"],
+            check=False,
+            capture_output=True,
+            env=environment(simulator, **variables),
+        )
+    assert done.returncode == len(options) / 2
+    assert done.stdout == "Größe \N{RIGHTWARDS ARROW} 東京\n"
+    if options:
+        assert shown.stdout.decode() == done.stdout.replace("\n", os.linesep)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no descriptors to close in a shell")
+def test_closed_streams_are_no_traceback_and_cost_nothing(folder):
+    with Simulator() as simulator:
+        options = {"env": environment(simulator), "stderr": subprocess.PIPE, "text": True}
+        done = subprocess.run(["/bin/sh", "-c", f"{SEAWALL} run prompt.md >&-"], check=False, **options)
+        whole = simulator.text_for(MESSAGES)
+        asked = subprocess.run(["/bin/sh", "-c", f"{SEAWALL} run - <&-"], check=False, **options)
+        assert len(simulator.requests) == 1
+    assert (folder / "seawall-answer.md").read_text(encoding="utf-8") == whole
+    assert done.returncode == 1
+    assert done.stderr.startswith("seawall: stdout cannot be written: it is closed; the ")
+    assert asked.returncode == 2
+    assert "cannot read '-': stdin is closed" in asked.stderr
+
+
+@pytest.mark.parametrize(("options", "old"), [((), None), (("-o", "answer.md"), "old")])
+def test_an_answer_without_text_is_no_success(folder, seawall_here, options, old):
+    with Simulator(answer="") as simulator:
+        code, out, said = seawall_here("run", "prompt.md", *options, simulator=simulator)
+    assert (code, out) == (1, "")
+    assert "seawall: there is nothing to write, the answer has no text: " in said
+    assert old is None or (folder / "answer.md").read_text(encoding="utf-8") == old
+
+
 def test_an_answer_whose_file_cannot_be_written_goes_to_stdout_too(folder, seawall_here):
     with Simulator(answer="The answer.") as simulator:
         seawall_here("run", "prompt.md", "-o", "new.md", simulator=simulator)
@@ -171,6 +224,8 @@ def test_a_prompt_that_is_not_utf_8_is_refused(folder, seawall_here):
     code, _, errors = seawall_here("run", "prompt.md")
     assert code == 2
     assert "'prompt.md' is not UTF-8: byte 3 is 0xe9" in errors
+    (folder / "prompt.md").write_bytes(b"\xef\xbb\xbfcaf\xe9")
+    assert "'prompt.md' is not UTF-8: byte 6 is 0xe9" in seawall_here("run", "prompt.md")[2]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -16,9 +17,6 @@ from seawall import Attempt, Call, Outcome, Usage, estimate_tokens
 from seawall_tokens.commands import count, usage
 from seawall_tokens.ledger import Ledger
 from seawall_tokens.prices import ModelPrice, Prices
-
-if TYPE_CHECKING:
-    import click
 
 SEAWALL = Path(sys.executable).with_name("seawall")
 PRICES = Prices({"dear": ModelPrice(input=10, output=100), "cheap": ModelPrice(input=1, output=10)})
@@ -216,6 +214,7 @@ def test_count_takes_a_byte_order_mark_for_no_text():
         (b"\x1f\x8b\x08", "gzip data"),
         (b"\xff\xfeh\0i\0", "UTF-16 text"),
         (b"caf\xe9", "not UTF-8: byte 3 is 0xe9"),
+        (b"\xef\xbb\xbfcaf\xe9", "not UTF-8: byte 6 is 0xe9"),
         (b"text\0text", "binary data: byte 4 is 0x00"),
     ],
 )
@@ -225,6 +224,12 @@ def test_count_refuses_what_is_no_text_as_what_it_is(data, said):
     done = run(count, "a.md", "what")
     assert (done.exit_code, done.stdout) == (2, "")
     assert f"'what' is {said}" in done.stderr
+
+
+def test_a_closed_stdin_cannot_be_counted(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(click.UsageError, match="cannot read '-': stdin is closed"):
+        count.main(["-"], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,9 @@ _Complaint = tuple[tuple[str, ...], str]
 """The path of a setting, and what is wrong with it."""
 _PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
+_MARK: Final = "\ufeff"
+"""The byte order mark, which Windows editors put in front."""
+
 
 class Problem(NamedTuple):
     """Something that is wrong, and where."""
@@ -42,7 +45,7 @@ def problems(file: Path) -> list[Problem]:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode().removeprefix(_MARK)
         tables: Any = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         return [_unreadable(error, content)]
@@ -63,12 +66,12 @@ def _unreadable(error: Exception, content: bytes) -> Problem:
     """Return the problem of a file that is no TOML."""
     said, place = str(error), Place(1, 1)
     if isinstance(error, UnicodeDecodeError):
-        lines = content[: error.start].decode("utf-8-sig").split("\n")
+        lines = content[: error.start].decode().removeprefix(_MARK).split("\n")
         place = Place(len(lines), len(lines[-1]) + 1)
     elif told := _PLACE.search(said):
         said, place = said[: told.start()], Place(int(told[1]), int(told[2]))
     elif said != (said := said.removesuffix(" (at end of document)")):
-        lines = content.decode("utf-8-sig").split("\n")
+        lines = content.decode().removeprefix(_MARK).split("\n")
         place = Place(len(lines), len(lines[-1]) + 1)
     return Problem(place, f"cannot be read as TOML: {said}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from anthropic.types import Message
 
+from seawall_files.answers import echo_answer
 from seawall_files.earlier import earlier_attempts
 from seawall_files.errors import JournalError
 from seawall_files.glimpse import text_of
@@ -59,7 +60,7 @@ def show(path: Path) -> None:
     except ValueError as error:
         raise JournalError(str(journal), f"cannot be used: {error}") from error
     click.echo(f"{len(attempts)} attempt{'s' * (len(attempts) != 1)} so far", err=True)
-    click.echo(text_of(attempts))
+    echo_answer(text_of(attempts))
 
 
 def resume(path: Path) -> None:

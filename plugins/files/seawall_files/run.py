@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 import anthropic
 import click
 
 import seawall
 from seawall.registry import enabled, installed
-from seawall_files.atomic import write_atomic
+from seawall_files.answers import echo_answer, keep_answer, text_of_message
 from seawall_files.errors import JournalError, NotSavedError, SavingError, TargetLockedError
 from seawall_files.places import untouched
 from seawall_files.saving import Saving
@@ -58,8 +58,8 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
     except seawall.ConfigError as error:
         raise click.UsageError(str(error)) from error
     except NotSavedError as error:
-        click.echo(error.text)
         click.echo(f"seawall: {error}; it is on stdout too", err=True)
+        echo_answer(error.text)
         sys.exit(1)
     except (anthropic.AnthropicError, seawall.SeawallError) as error:
         _fail(error, saved)
@@ -71,8 +71,9 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
 
 def _read(prompt: Path) -> str:
     try:
-        data = sys.stdin.buffer.read() if str(prompt) == "-" else prompt.read_bytes()
-        text = data.decode("utf-8-sig")
+        data = _stdin() if str(prompt) == "-" else prompt.read_bytes()
+        # a byte order mark, which Windows editors put in front
+        text = data.decode().removeprefix("\ufeff")
     except OSError as error:
         raise click.UsageError(f"cannot read {str(prompt)!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -84,31 +85,27 @@ def _read(prompt: Path) -> str:
     return text
 
 
+def _stdin() -> bytes:
+    stdin: TextIO | None = sys.stdin
+    if stdin is None:
+        raise click.UsageError("cannot read '-': stdin is closed")
+    return stdin.buffer.read()
+
+
 def _tell(message: "Message", output: Path | None) -> None:
-    """Say what came of a call; its answer, if it is not in a file."""
-    if output is None:
-        _write(_text_of(message))
+    """Say what came of a call; its answer, if it is not in a file. Leaves by `sys.exit` if there is none."""
+    text, came = text_of_message(message), f"{message.usage.output_tokens:,} tokens, {message.stop_reason}"
+    if not text:
+        click.echo(f"seawall: there is nothing to write, the answer has no text: {came}", err=True)
+    elif output is None:
+        echo_answer(text)
     else:
-        click.echo(
-            f"{_shown(output)}: {message.usage.output_tokens:,} tokens, {message.stop_reason}", err=True
-        )
+        click.echo(f"{_shown(output)}: {came}", err=True)
     if message.stop_reason == "max_tokens":
         click.echo("seawall: the answer was cut by --max-tokens; give it more", err=True)
     if message.stop_reason == "refusal":
         click.echo("seawall: the model refused to go on", err=True)
-        sys.exit(1)
-
-
-def _write(text: str) -> None:
-    """Write an answer to stdout; where that takes nothing, to a file: it is paid for."""
-    try:
-        click.echo(text)
-    except BrokenPipeError:
-        # who reads has seen enough
-        raise
-    except OSError as error:
-        said = _in_a_file(text, Path("seawall-answer.md"))
-        click.echo(f"seawall: stdout cannot be written: {error.strerror}; {said}", err=True)
+    if not text or message.stop_reason == "refusal":
         sys.exit(1)
 
 
@@ -155,20 +152,7 @@ def _shown(path: Path) -> Path:
 def _kept_in_a_file(error: BaseException) -> str:
     """Save what a call had of its answer that was to go to stdout; returns a sentence that says where."""
     partial: Message | None = getattr(error, "partial_message", None)
-    text = _text_of(partial) if partial is not None else ""
+    text = text_of_message(partial) if partial is not None else ""
     if not text:
         return "nothing was received; nothing was written"
-    return f"{_in_a_file(text, Path('seawall-answer.partial.md'))}; with -o a call can go on"
-
-
-def _in_a_file(text: str, path: Path) -> str:
-    """Save a text; returns what is to be said of that."""
-    try:
-        write_atomic(path, text.encode())
-    except OSError as failure:
-        return f"{len(text):,} characters were received, but {path} cannot be written: {failure.strerror}"
-    return f"the {len(text):,} characters that were received are in {path}"
-
-
-def _text_of(message: "Message") -> str:
-    return "".join(block.text for block in message.content if block.type == "text")
+    return f"{keep_answer(text, 'seawall-answer.partial')}; with -o a call can go on"

@@ -5,7 +5,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
@@ -103,6 +103,9 @@ def count(files: tuple[str, ...], model: str) -> None:
 def _text(name: str) -> str:
     """Return the text of a file."""
     shown = repr(click.format_filename(name))
+    stdin: TextIO | None = sys.stdin
+    if name == "-" and stdin is None:
+        raise click.UsageError("cannot read '-': stdin is closed")
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except IsADirectoryError as error:
@@ -116,7 +119,8 @@ def _text(name: str) -> str:
 def _decoded(data: bytes, shown: str) -> str:
     kind = next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
     try:
-        text = data.decode("utf-8-sig")
+        # a byte order mark, which Windows editors put in front
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         said = kind or f"not UTF-8: byte {error.start} is {data[error.start]:#04x}"
         raise click.UsageError(f"{shown} is {said}; only text can be counted") from error

@@ -150,6 +150,10 @@ def test_check_finds_the_table_in_a_pyproject(here, run):
         ),
         (b"a = 1\n\na = 2\n", "3:6: cannot be read as TOML: Cannot overwrite a value"),
         (b"\xef\xbb\xbfx = 1", "1:1: unknown setting 'x'"),
+        (
+            b'\xef\xbb\xbfa = "\xe2\x82\xac\xff"',
+            "1:7: cannot be read as TOML: 'utf-8' codec can't decode byte 0xff in position 11",
+        ),
         (b"a = " + b"9" * 5000, "1:1: cannot be read as TOML: Exceeds the limit (4300 digits)"),
         (b"a = [1,\r\n2", "2:2: cannot be read as TOML: "),
     ],
