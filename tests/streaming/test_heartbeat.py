@@ -2,7 +2,10 @@
 
 import gc
 import logging
+import os
+import signal
 import threading
+import warnings
 
 import pytest
 
@@ -24,6 +27,20 @@ class Clock:
     now = 100.0
 
     def __call__(self):
+        return self.now
+
+
+class Held(Clock):
+    """Keeps the heartbeat's thread of this process, and the lock it has, until it may go on."""
+
+    def __init__(self):
+        self.process = os.getpid()
+        self.is_asked, self.may_go_on = threading.Event(), threading.Event()
+
+    def __call__(self):
+        if threading.current_thread().name == NAME and os.getpid() == self.process:
+            self.is_asked.set()
+            self.may_go_on.wait(60)
         return self.now
 
 
@@ -221,6 +238,33 @@ def test_nothing_is_started_when_nobody_would_read_it(caplog):
     heartbeat.follow(followed)
     assert [thread for thread in threads() if thread not in before] == []
     assert heartbeat.beat() is None
+    heartbeat.leave(followed)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_child_waits_for_no_lock_and_speaks_of_its_own_calls_only(lines):
+    held = Held()
+    heartbeat, followed, own = Heartbeat(HOUR, held), running("parent's"), running("child's")
+    heartbeat.follow(followed)
+    assert held.is_asked.wait(5)
+    with warnings.catch_warnings():
+        # newer Pythons warn of forks beside threads
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        is_alone = False
+        try:
+            # ends a child that waits
+            signal.alarm(20)
+            heartbeat.follow(own)
+            heartbeat.leave(own)
+            is_alone = heartbeat.beat() is None
+        finally:
+            os._exit(not is_alone)
+    status = os.waitpid(child, 0)[1]
+    held.may_go_on.set()
+    assert status == 0
+    assert heartbeat.beat() == HOUR
     heartbeat.leave(followed)
 
 

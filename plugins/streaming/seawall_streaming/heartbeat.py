@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from seawall import Call
+from seawall.state import call_after_fork
 
 _log = logging.getLogger("seawall.streaming")
 
@@ -31,6 +32,11 @@ class Heartbeat:
     def __init__(self, interval: float, clock: Callable[[], float]) -> None:
         self._interval = interval
         self._clock = clock
+        self.after_fork()
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave to the parent its calls, and a lock that its thread may have held."""
         self._calls: weakref.WeakKeyDictionary[Call, _Beat] = weakref.WeakKeyDictionary()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
