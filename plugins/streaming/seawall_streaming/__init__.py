@@ -20,8 +20,10 @@ __all__ = ["ModelSettings", "Streaming", "StreamingSettings"]
 class _Watch:
     """What is watched in the stream of one call."""
 
-    content_came: float
     repetition: Repetition | None
+    first_ping: float | None = None
+    """When the first ping since the last content was seen. When the content was says nothing: between the
+    two may be a pause of the caller."""
 
 
 class Streaming:
@@ -58,17 +60,20 @@ class Streaming:
 
     @hookimpl
     def on_chunk(self, call: Call, chunk: Chunk) -> Cut | Stop | None:
-        now = self._clock()
         watch: _Watch | None = call.state.get(self)
         if watch is None:
             runaway = self._settings.runaway_after
-            watch = call.state[self] = _Watch(now, None if runaway is None else Repetition(runaway))
+            watch = call.state[self] = _Watch(None if runaway is None else Repetition(runaway))
         limit = self._settings.content_timeout
         if chunk.type != "ping":
-            watch.content_came = now
-        elif limit is not None and now - watch.content_came > limit:
-            del call.state[self]
-            return Cut(f"nothing but pings for content_timeout = {limit} s")
+            watch.first_ping = None
+        elif limit is not None:
+            now = self._clock()
+            if watch.first_ping is None:
+                watch.first_ping = now
+            elif now - watch.first_ping > limit:
+                del call.state[self]
+                return Cut(f"nothing but pings for content_timeout = {limit} s")
         if watch.repetition is not None and (text := chunk.text) and watch.repetition.is_found_with(text):
             return Stop(f"runaway_after = {self._settings.runaway_after} characters repeat one passage")
         return None

@@ -40,8 +40,8 @@ class StreamingSettings(ModelSettings):
     """Seconds without a byte, pings included, after which a stream is cut; a timeout of the caller's own goes
     before."""
     content_timeout: PositiveFloat | None = None
-    """Seconds with nothing but pings after which a stream is cut. Off by default: long silent thinking is
-    normal."""
+    """Seconds with nothing but pings, from the first of them on, after which a stream is cut. Off by default:
+    long silent thinking is normal."""
     heartbeat: PositiveFloat | None = 30.0
     """Seconds between two log lines about a call that is running, as long as it runs; `None` for none."""
     runaway_after: PositiveInt | None = None
