@@ -25,6 +25,11 @@ def raw_request(body=b"", *, method="GET", path="/v1/models", headers=""):
     return head.encode() + body
 
 
+def simulators():
+    """The threads of simulators, and of nothing that an earlier test left behind."""
+    return {thread for thread in threading.enumerate() if thread.name == "seawall-simulator"}
+
+
 def test_a_connection_is_kept_for_the_next_request(connect):
     with Simulator() as sim:
         client = connect(sim)
@@ -162,12 +167,13 @@ def test_a_simulator_serves_once():
 
 
 def test_stopping_ends_running_responses_and_the_thread(connect):
-    before = threading.active_count()
+    before = simulators()
     with Simulator(faults=[Fault("stall", event=2)]) as sim:
         client = connect(sim)
         stream = client.messages.create(**REQUEST, stream=True)
         sim.wait_until(lambda: sim.requests[0].events_sent == 2)
-    assert threading.active_count() == before
+        assert len(simulators() - before) == 1
+    assert simulators() <= before
     assert (sim.open_connections, sim.active_responses) == (0, 0)
     stream.close()
 
