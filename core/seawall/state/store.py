@@ -62,7 +62,7 @@ def open_store(url: str = "sqlite", state_dir: Path | None = None) -> Store:
             made if need be. If it cannot be written, state is kept in memory, and a warning says so.
 
     Raises:
-        ConfigError: No such store, or the package it needs is missing.
+        ConfigError: No such store, or the package it needs is missing, or no folder can have the name.
         StoreError: Another process keeps the file of `"sqlite"` locked.
     """
     if url == "memory":
@@ -113,9 +113,12 @@ def state_folder(state_dir: Path | None = None) -> Path:
         state_dir: It, as configured; `None` is where this system keeps state of a user.
 
     Raises:
+        ConfigError: No folder can have this name.
         StoreUnavailableError: The user has no home directory.
     """
     if state_dir is not None:
+        if "\0" in str(state_dir):
+            raise ConfigError(f"state_dir = {str(state_dir)!r}: no folder has NUL in its name; take it out")
         return Path(os.path.expanduser(state_dir))  # noqa: PTH111 - never raises
     import platformdirs  # noqa: PLC0415 - only who uses it loads it
 

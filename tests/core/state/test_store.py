@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seawall import ConfigError
-from seawall.state import MemoryStore, RedisStore, SQLiteStore, open_store
+from seawall.state import MemoryStore, RedisStore, SQLiteStore, open_store, state_folder
 from seawall.state.store import FILE
 from seawall_testkit.stores import COUNT
 
@@ -26,6 +26,15 @@ def test_sqlite_is_the_default_in_the_folder_of_this_user(tmp_path, monkeypatch)
 def test_a_folder_may_be_given(tmp_path):
     with open_store("sqlite", tmp_path) as store:
         assert store.path == tmp_path / FILE
+
+
+@pytest.mark.parametrize("name", ["a\0b", "~a\0b/c", "\0"])
+def test_a_folder_whose_name_holds_nul_is_an_error_that_shows_it(name, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        open_store("sqlite", tmp_path / name)
+    assert str(caught.value).startswith(f"state_dir = {str(tmp_path / name)!r}: ")
+    with pytest.raises(ConfigError):
+        state_folder(Path(name))
 
 
 def test_memory_does_not_block():
