@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -178,6 +179,7 @@ def _protect_copies(protected: _Client, protection: Protection) -> None:
     """Let `copy` and `with_options` of a client protect their copies as what those are."""
     make: Callable[..., _Client] = protected.copy
 
+    @wraps(make)
     def copy(**options: Any) -> _Client:
         copied = make(**options)
         if protection not in copied.middleware:

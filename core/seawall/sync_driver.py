@@ -3,9 +3,10 @@
 import math
 import sys
 import threading
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 from anthropic import AnthropicError, CallNext
@@ -18,6 +19,8 @@ from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 from seawall.reception import Reception
 from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
+
+_LONGEST_WAIT: Final = 0.2
 
 
 class SyncDriver(Driver):
@@ -75,7 +78,7 @@ class SyncDriver(Driver):
             case Send():
                 return self._send(step)
             case Sleep(seconds):
-                self._woken.wait(seconds)
+                self._sleep(seconds)
                 self.check()
             case Work(work):
                 try:
@@ -86,6 +89,12 @@ class SyncDriver(Driver):
                 self.exchange.response.close()
                 self.exchange.note_elapsed()
         return None
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._woken.is_set():
+            # in parts: Windows hears Ctrl-C only between two of them
+            self._woken.wait(min(left, _LONGEST_WAIT))
 
     def interrupt(self) -> None:
         """End a call that another thread runs: wake it, let it do no more."""
@@ -107,7 +116,9 @@ class SyncDriver(Driver):
             return
         timer = threading.Timer(max(seconds, 0.0), self.shut_down)
         timer.daemon = True
-        timer.start()
+        with suppress(RuntimeError):
+            # there are too many threads: the timeout between two pieces has to do
+            timer.start()
         try:
             yield
         finally:
