@@ -140,6 +140,14 @@ def test_what_was_never_sent_costs_nothing():
     assert (desk.spent(), desk.held()) == (0, 0)
 
 
+def test_what_was_left_before_its_answer_came_costs_what_was_estimated():
+    desk = Desk(per_day(50_000))
+    call = desk.begun()
+    call.attempts[-1].asked = MODEL
+    desk.budgets.settle(call)
+    assert (desk.spent(), desk.held()) == (90, 0)
+
+
 @pytest.mark.parametrize("nonsense", [-5, math.nan, math.inf, None, "7"])
 def test_an_answer_that_tells_no_counts_costs_what_was_estimated(nonsense):
     desk = Desk(per_day(50_000))

@@ -97,6 +97,15 @@ def test_one_that_was_never_sent_costs_nothing(world):
     assert world.document()["levels"] == pytest.approx(before)
 
 
+def test_one_that_was_left_before_its_answer_came_costs_what_it_was_estimated(world):
+    call = world.call()
+    world.admit(call, 30_000)
+    call.attempts[-1].asked = call.model
+    world.governor.settle(call)
+    assert world.document()["levels"]["input"] == pytest.approx(30_000, abs=2)
+    assert world.document()["levels"]["requests"] == pytest.approx(59, abs=0.1)
+
+
 def test_one_that_broke_without_an_answer_costs_what_it_was_estimated(world):
     call = world.call()
     world.admit(call, 30_000)

@@ -13,10 +13,12 @@ import pytest
 
 import seawall
 from calls import MESSAGES, MODEL, SURFACES, call, plugins
+from seawall.state import READ, open_store
 from seawall_backoff import Backoff, BackoffSettings
 from seawall_testkit import Fault, Received, Simulator
 from seawall_testkit.prose import pieces
 from seawall_tokens import Tokens, TokensSettings, caller
+from seawall_tokens.budget import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,6 +188,38 @@ def test_a_stream_that_its_caller_left_is_abandoned_and_counted_as_far_as_it_cam
     (row,) = rows(state)
     assert row["ended"] == "abandoned"
     assert 100 < row["output_tokens"] <= sent.tokens_sent
+
+
+def test_a_call_that_is_cancelled_before_its_answer_came_counts_its_input_by_an_estimate(state):
+    budgets = [{"tokens": 100_000, "per": "total"}]
+
+    async def cancelled() -> None:
+        arrived = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            arrived.set()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        address = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
+        async with server, anthropic.AsyncAnthropic(base_url=address, api_key="test") as bare:
+            client = seawall.protect(bare, plugins=enabled(budgets=budgets))
+            asked = client.messages.create(model=MODEL, max_tokens=1_000, messages=MESSAGES)
+            task = asyncio.ensure_future(asked)
+            await arrived.wait()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    asyncio.run(cancelled())
+    (row,) = rows(state)
+    assert (row["ended"], row["is_estimated"], row["output_tokens"]) == ("abandoned", 1, 0)
+    with open_store("sqlite", state) as store:
+        document = store.step(READ, key=Budget.model_validate(budgets[0]).key(""))
+    assert list(document["spent"].values()) == [row["input_tokens"]]
+    assert row["input_tokens"] > 0
 
 
 def test_many_calls_at_once_of_threads_and_tasks_are_all_in_it_to_the_token(state):

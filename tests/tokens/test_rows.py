@@ -86,6 +86,19 @@ def test_what_was_not_sent_has_no_row():
     assert [row.attempt for row in ended(call)] == [1]
 
 
+def test_an_attempt_that_was_left_before_its_answer_came_counts_by_an_estimate():
+    (row,) = ended(a_call(attempt(usage=Usage(), status=None, asked=MODEL)), "abandoned")
+    assert (row.input_tokens, row.output_tokens, row.is_estimated, row.ended) == (77, 0, True, "abandoned")
+
+
+def test_the_input_of_an_attempt_is_estimated_once_however_often_its_row_is_written():
+    estimates = iter([77])
+    track = Track("tests", CHEAP, lambda params: next(estimates), {1: NOW})
+    call = a_call(attempt(usage=Usage(), status=None, asked=MODEL))
+    written = [*track.rows(call, NOW, "me"), *track.rows(call, NOW, "me"), *ended(call, track=track)]
+    assert [row.input_tokens for row in written] == [77] * 3
+
+
 def test_a_failed_attempt_says_which_error_it_was():
     call = a_call(attempt(error=ValueError(), status=None), attempt(2, "restart"))
     assert [row.ended for row in track().rows(call, NOW, "me")] == ["ValueError", None]

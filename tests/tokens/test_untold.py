@@ -1,9 +1,13 @@
 """Which answers had not told what they cost."""
 
+import anthropic
+import httpx2
 import pytest
 
 from seawall import Attempt, Usage
-from seawall_tokens.untold import is_untold
+from seawall_tokens.untold import is_untold, was_sent
+
+REQUEST = httpx2.Request("POST", "http://127.0.0.1")
 
 
 def attempt(**given):
@@ -32,6 +36,38 @@ def test_what_is_no_count_tells_nothing(wrong):
 @pytest.mark.parametrize("status", [None, 429, 529])
 def test_what_the_api_did_not_take_has_nothing_to_tell(status):
     assert not is_untold(attempt(status=status, error=ValueError()))
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [None, TimeoutError(), caused(anthropic.APITimeoutError(REQUEST), httpx2.ReadTimeout("silent"))],
+)
+def test_a_request_whose_answer_nobody_waited_for_is_untold(error):
+    assert is_untold(attempt(status=None, asked="m", error=error))
+
+
+@pytest.mark.parametrize("timeout", [httpx2.ConnectTimeout, httpx2.WriteTimeout, httpx2.PoolTimeout])
+def test_a_request_that_could_not_be_sent_in_time_has_nothing_to_tell(timeout):
+    error = caused(anthropic.APITimeoutError(REQUEST), timeout("late"))
+    assert not is_untold(attempt(status=None, asked="m", error=error))
+
+
+def test_a_request_that_was_refused_at_the_connection_has_nothing_to_tell():
+    error = caused(anthropic.APIConnectionError(request=REQUEST), httpx2.ConnectError("refused"))
+    assert not is_untold(attempt(status=None, asked="m", error=error))
+
+
+def test_a_request_was_sent_once_a_model_was_asked_or_something_came_back():
+    assert not was_sent(attempt(status=None))
+    assert not is_untold(attempt(status=None))
+    assert was_sent(attempt(status=None, asked="m"))
+    assert was_sent(attempt(status=None, error=ValueError()))
+    assert was_sent(attempt())
 
 
 def test_an_error_inside_of_a_stream_has_its_own_status_and_is_untold_all_the_same():

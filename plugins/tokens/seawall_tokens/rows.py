@@ -1,6 +1,6 @@
 """What a row of the ledger says: one attempt, as far as it has come."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -9,7 +9,7 @@ import seawall
 from seawall import Attempt, Call, Outcome
 from seawall_tokens.estimator import tokens_of_length
 from seawall_tokens.prices import Counts, Prices
-from seawall_tokens.untold import is_untold
+from seawall_tokens.untold import is_untold, was_sent
 
 FILE: Final = "ledger.sqlite"
 """The name of the file in the state directory."""
@@ -77,10 +77,12 @@ class Track:
     """The input tokens of a request."""
     times: dict[int, datetime] = field(default_factory=dict)
     """When each attempt was about to be sent."""
+    inputs: dict[int, int] = field(default_factory=dict)
+    """What was estimated of attempts: a row is written many times."""
 
     def rows(self, call: Call, now: datetime, owner: str) -> list[Row]:
         """Return the rows of the attempts of a call that goes on; `owner` is who will write them again."""
-        return [self._row(call, attempt, now, owner=owner) for attempt in _sent(call.attempts)]
+        return [self._row(call, attempt, now, owner=owner) for attempt in call.attempts if was_sent(attempt)]
 
     def last_rows(self, call: Call, outcome: Outcome, now: datetime) -> list[Row]:
         """Return the rows of all attempts of a call that has ended."""
@@ -93,7 +95,8 @@ class Track:
                 ended=_said(outcome),
                 wasted=wasted[attempt.number],
             )
-            for attempt in _sent(outcome.attempts)
+            for attempt in outcome.attempts
+            if was_sent(attempt)
         ]
 
     def _row(
@@ -114,7 +117,7 @@ class Track:
             written = tokens_of_length(attempt.written, asked)
             usage["output_tokens"] = max(attempt.usage.output_tokens, written)
         if is_estimated := is_untold(attempt):
-            usage["input_tokens"] = self.estimate(call.params)
+            usage["input_tokens"] = self._input(call, attempt)
         time, counts = self.times.setdefault(attempt.number, now), Counts.of(usage)
         return Row(
             time=time.timestamp(),
@@ -135,10 +138,10 @@ class Track:
             updated=now.timestamp(),
         )
 
-
-def _sent(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return the attempts of which anything came back, be it an error; others cost nothing that is known."""
-    return [attempt for attempt in attempts if attempt.status is not None or attempt.error is not None]
+    def _input(self, call: Call, attempt: Attempt) -> int:
+        if attempt.number not in self.inputs:
+            self.inputs[attempt.number] = self.estimate(call.params)
+        return self.inputs[attempt.number]
 
 
 def _said(outcome: Outcome) -> str:

@@ -12,6 +12,7 @@ from seawall.state import Store, owners
 from seawall_tokens.admission import GOVERN, Report, Request, Verdict
 from seawall_tokens.rate_headers import reading
 from seawall_tokens.turn import Turn
+from seawall_tokens.untold import was_sent
 
 CHARACTERS: Final = 3.5
 """Characters of an output token; what is wrong with it is put right when the attempt ends."""
@@ -164,8 +165,7 @@ class Traffic:
         if self._reserves:
             happened.give_back("output", turn.max_tokens - written)
         counted = max(usage.input_tokens, 0) + max(usage.cache_creation_input_tokens, 0)
-        if attempt.status is None and attempt.error is None:
-            # another plugin refused or answered the call: it was not sent
+        if not was_sent(attempt):
             happened.give_back("requests", 1.0)
             happened.give_back("input", turn.input)
         elif counted or usage.cache_read_input_tokens or _was_refused(attempt):
