@@ -23,6 +23,14 @@ def test_a_name_ends_with_an_error_too():
     assert current_caller() == ""
 
 
+@pytest.mark.parametrize("name", [42, None, b"reports"])
+def test_a_name_that_is_no_text_is_refused_with_what_to_do(name):
+    with pytest.raises(TypeError, match=r"str\(\.\.\.\)") as caught, caller(name):
+        raise AssertionError
+    assert repr(name) in str(caught.value)
+    assert current_caller() == ""
+
+
 def test_two_tasks_have_each_their_own():
     async def task(name):
         with caller(name):

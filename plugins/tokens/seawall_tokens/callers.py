@@ -24,8 +24,11 @@ def caller(name: str, *, weight: float = 1.0) -> Iterator[None]:
     """Make the calls inside those of `name`, in this thread or task and in tasks started there.
 
     Raises:
+        TypeError: `name` is no text.
         ValueError: `weight` is not a positive, finite number.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"caller({name!r}): a name is a str; use caller(str(...))")
     if not 0 < weight < float("inf"):
         raise ValueError(f"caller({name!r}, weight={weight!r}): a positive, finite weight is expected")
     token = _caller.set(Caller(name, weight))
