@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import threading
+import unicodedata
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,6 +26,34 @@ def test_it_counts_as_the_published_tokenizer_does(text, expected):
 )
 def test_numbers_and_line_breaks_are_split_as_for_later_models(text, expected):
     assert CLAUDE_2.count()(text) == expected
+
+
+def normalized(monkeypatch, text):
+    """Count a text; return the pieces in which it is normalized."""
+    pieces = []
+
+    def normalize(form, piece):
+        pieces.append(piece)
+        return unicodedata.normalize(form, piece)
+
+    count = CLAUDE_2.count()
+    monkeypatch.setattr(vocabulary, "unicodedata", SimpleNamespace(normalize=normalize))
+    assert count(text) > 0
+    assert "".join(pieces) == text
+    return pieces
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0316", "\uff9e\u0316", "\u0f73\u0334", " \u0301"])
+def test_combining_marks_in_a_row_are_normalized_a_few_at_a_time(monkeypatch, marks):
+    pieces = normalized(monkeypatch, ("e" + marks * 1_000 + "word ") * 2)
+    assert max(map(len, pieces)) < 300
+
+
+@pytest.mark.parametrize(
+    "text", ["häufig, ", "e\u0301te\u0301 ", "नमस्ते दुनिया ", "\u1112\u1161\u11ab글 ", "ﾊﾞﾅﾅ ", "[[1]]\n", "-"]
+)
+def test_a_text_of_words_is_normalized_as_a_whole(monkeypatch, text):
+    assert normalized(monkeypatch, text * 500) == [text * 500]
 
 
 def test_sixteen_threads_that_ask_at_once_load_it_once(monkeypatch):

@@ -8,6 +8,7 @@ import base64
 import gzip
 import importlib
 import logging
+import re
 import threading
 import unicodedata
 from collections.abc import Callable
@@ -22,6 +23,9 @@ Count = Callable[[str], float]
 _SPLIT: Final = (
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+
+_MARKS: Final = re.compile(r"[\u0300-\U0010FFFF][\W\uFF9E\uFF9F]{127}")
+"""Characters that may all be combining marks, or become some: no others are there in words."""
 
 
 class Vocabulary:
@@ -58,4 +62,17 @@ def _load() -> Count | None:
     ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
     encoding = tiktoken.Encoding("claude2", pat_str=_SPLIT, mergeable_ranks=ranks, special_tokens={})
     encode: Callable[[str], list[int]] = encoding.encode_ordinary
-    return lambda text: len(encode(unicodedata.normalize("NFKC", text)))
+    return lambda text: len(encode(_normalized(text)))
+
+
+def _normalized(text: str) -> str:
+    """Return the text in the form NFKC.
+
+    Python sorts combining marks in a row in a time that is the square of their number, with all other threads
+    waiting: a text is cut in long runs of them.
+    """
+    pieces, start = [], 0
+    for run in _MARKS.finditer(text):
+        pieces.append(unicodedata.normalize("NFKC", text[start : run.end()]))
+        start = run.end()
+    return "".join([*pieces, unicodedata.normalize("NFKC", text[start:])])
