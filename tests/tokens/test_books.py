@@ -111,6 +111,19 @@ def test_that_the_store_fails_or_works_again_is_said_once(books, caplog):
     ]
 
 
+def test_that_a_store_fails_is_said_once_though_another_one_works(books, caplog):
+    caplog.set_level(logging.WARNING)
+    store, other = Failing(), Failing()
+    store.fails = True
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            book(books, store)
+        book(books, other)
+    assert [record.message for record in caplog.records] == [
+        "budgets cannot be checked: state store there: gone"
+    ]
+
+
 def test_what_a_dead_process_holds_is_there_for_one_that_would_be_refused(books):
     said = "from seawall.state import owners; print(owners.new_owner())"
     dead = subprocess.run(

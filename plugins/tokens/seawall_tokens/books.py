@@ -26,7 +26,8 @@ class Books:
         self._clock = clock
         self._lock = threading.Lock()
         self._debts: dict[tuple[Store, str], dict[str, float]] = {}
-        self._is_lost = False
+        self._lost: set[Store] = set()
+        """Those that failed the last time."""
 
     def book(
         self, store: Store, key: str, entries: Mapping[str, Entry], *, limit: float
@@ -46,9 +47,9 @@ class Books:
         except StoreError as error:
             for window, amount in debts.items():
                 self.owe(store, key, window, amount)
-            self._note(error)
+            self._note(store, error)
             raise
-        self._note(None)
+        self._note(store, None)
         return booked
 
     def owe(self, store: Store, key: str, window: str, amount: float) -> None:
@@ -69,10 +70,14 @@ class Books:
             booked |= book(refused, dead)
         return booked
 
-    def _note(self, error: StoreError | None) -> None:
-        """Say that the store fails, or works again: once, not for each call."""
+    def _note(self, store: Store, error: StoreError | None) -> None:
+        """Say that a store fails, or works again: once, not for each call."""
         with self._lock:
-            said, self._is_lost = self._is_lost, error is not None
+            said = store in self._lost
+            if error is None:
+                self._lost.discard(store)
+            else:
+                self._lost.add(store)
         if error is not None and not said:
             _log.warning("budgets cannot be checked: %s", error)
         elif error is None and said:
