@@ -1,8 +1,8 @@
 """The place where state lives, as hooks see it, and how it is opened."""
 
-import functools
 import logging
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -11,6 +11,7 @@ from seawall.decisions import Offload
 from seawall.errors import ConfigError
 from seawall.state.documents import R, Step
 from seawall.state.errors import StoreUnavailableError
+from seawall.state.forks import call_after_fork
 from seawall.state.memory import MemoryStore
 
 _log = logging.getLogger("seawall.state")
@@ -74,10 +75,32 @@ def open_store(url: str = "sqlite", state_dir: Path | None = None) -> Store:
     raise ConfigError(f'state = {shown(url)}: "memory", "sqlite" or "redis://host:port/number" is expected')
 
 
-@functools.cache
+class _SharedStores:
+    """Opens each store once, in whichever thread asks first; the others wait for it."""
+
+    def __init__(self) -> None:
+        self._stores: dict[tuple[str, Path | None], Store] = {}
+        self.after_fork()
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+    def get(self, url: str, state_dir: Path | None) -> Store:
+        named = url, state_dir
+        if named not in self._stores:
+            with self._lock:
+                if named not in self._stores:
+                    self._stores[named] = open_store(url, state_dir)
+        return self._stores[named]
+
+
+_shared: Final = _SharedStores()
+
+
 def shared_store(url: str = "sqlite", state_dir: Path | None = None) -> Store:
     """As `open_store`, but one for all in this process who name the same; nobody closes it."""
-    return open_store(url, state_dir)
+    return _shared.get(url, state_dir)
 
 
 def reach(store: Store, work: Callable[[], Any]) -> Any:

@@ -1,14 +1,19 @@
 """Which store a configuration names."""
 
 import logging
+import os
 import pwd
+import signal
 import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from seawall import ConfigError
-from seawall.state import MemoryStore, RedisStore, SQLiteStore, open_store, state_folder
+from seawall.state import MemoryStore, RedisStore, SQLiteStore, open_store, shared_store, state_folder
 from seawall.state.store import FILE
 from seawall_testkit.stores import COUNT
 
@@ -128,3 +133,46 @@ def test_a_folder_may_be_in_the_home_of_this_user(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with open_store("sqlite", Path("~/seawall")) as store:
         assert store.path == tmp_path / "seawall" / FILE
+
+
+def test_sixteen_threads_that_ask_at_once_share_one_store(monkeypatch, tmp_path):
+    opened, start = [], threading.Barrier(16)
+
+    def open_one(url, state_dir):
+        opened.append(sum(range(1_000_000)))  # long enough for the others to come
+        return MemoryStore()
+
+    def ask(_):
+        start.wait()
+        return shared_store("sqlite", tmp_path)
+
+    monkeypatch.setattr("seawall.state.store.open_store", open_one)
+    with ThreadPoolExecutor(16) as pool:
+        stores = set(pool.map(ask, range(16)))
+    assert (len(opened), len(stores)) == (1, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_child_forked_while_a_store_is_opened_opens_its_own(monkeypatch, tmp_path):
+    begun, forked = threading.Event(), threading.Event()
+
+    def open_slowly(url, state_dir):
+        if state_dir == tmp_path:
+            begun.set()
+            forked.wait()
+        return MemoryStore()
+
+    monkeypatch.setattr("seawall.state.store.open_store", open_slowly)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(shared_store, "sqlite", tmp_path)
+        begun.wait()
+        with warnings.catch_warnings():
+            # newer Pythons warn of forks beside threads
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # rather than wait for ever
+            shared_store("sqlite", tmp_path / "another")
+            os._exit(0)
+        forked.set()
+        assert os.waitpid(child, 0)[1] == 0
