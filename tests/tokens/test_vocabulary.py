@@ -1,9 +1,13 @@
 """The vocabulary: where it comes from, that it loads once, and what happens without tiktoken."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
 import unicodedata
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -79,6 +83,32 @@ def test_sixteen_threads_that_ask_at_once_load_it_once(monkeypatch):
     assert (len(loads), counts) == (1, [len] * 16)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_child_forked_while_it_loads_loads_its_own(monkeypatch):
+    parent, begun, forked = os.getpid(), threading.Event(), threading.Event()
+
+    def load():
+        if os.getpid() == parent:
+            begun.set()
+            forked.wait()
+        return len
+
+    monkeypatch.setattr(vocabulary, "_load", load)
+    asked = Vocabulary()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asked.count)
+        begun.wait()
+        with warnings.catch_warnings():
+            # newer Pythons warn of forks beside threads
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # rather than wait for ever
+            os._exit(asked.count() is not len)
+        forked.set()
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def test_it_is_settled_only_once_it_was_asked_for(monkeypatch):
     monkeypatch.setattr(vocabulary, "_load", lambda: None)
     asked = Vocabulary()
@@ -92,6 +122,14 @@ def test_without_tiktoken_there_is_none_and_a_warning_says_so(monkeypatch, caplo
     asked = Vocabulary()
     assert [asked.count(), asked.count()] == [None, None]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_while_the_interpreter_ends_there_is_none_either(monkeypatch):
+    def too_late(name):
+        raise RuntimeError("can't register atexit after shutdown")
+
+    monkeypatch.setattr(vocabulary, "importlib", SimpleNamespace(import_module=too_late))
+    assert Vocabulary().count() is None
 
 
 def run(code):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Pulse:
@@ -22,11 +23,15 @@ class Pulse:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """See to it that it runs: it is needed now."""
+        """See to it that it runs: it is needed now.
+
+        Where no thread can be started (the interpreter ends, or there are too many) nothing is done.
+        """
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                with suppress(RuntimeError):
+                    self._thread.start()
 
     def wake(self) -> None:
         """Have the work done now; takes a microsecond."""

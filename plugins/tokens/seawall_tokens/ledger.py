@@ -73,11 +73,9 @@ class Ledger:
             track = self._open.setdefault(call, Track(caller, prices, estimate))
             # its row is found again by this time: the thread must not meet the track without
             track.times[call.attempt] = now
-        with suppress(RuntimeError):
-            # no thread can be started while the interpreter ends, or when there are too many
-            self._pulse.start()
-            if is_first:
-                self._pulse.wake()
+        self._pulse.start()
+        if is_first:
+            self._pulse.wake()
 
     def failed(self, call: Call) -> None:
         """The current attempt failed."""

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Final
 
+from seawall import state
+
 _log = logging.getLogger("seawall_tokens")
 
 Count = Callable[[str], float]
@@ -32,10 +34,15 @@ class Vocabulary:
     """Loads once, in whichever thread asks first; the others wait for it. Threads may share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._count: Count | None = None
         self.is_settled = False
         """Whether asking for it takes no time: it is loaded, or known to be missing."""
+        self.after_fork()
+        state.call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave to the parent what its threads are loading."""
+        self._lock = threading.Lock()
 
     def count(self) -> Count | None:
         """Return what counts tokens with the vocabulary; `None` where tiktoken cannot be imported."""
@@ -54,7 +61,8 @@ CLAUDE_2: Final = Vocabulary()
 def _load() -> Count | None:
     try:
         tiktoken = importlib.import_module("tiktoken")
-    except ImportError:
+    except (ImportError, RuntimeError):
+        # a RuntimeError: the interpreter ends, and what tiktoken imports is too late for that
         _log.warning("tiktoken cannot be imported: tokens are estimated from characters, which is less exact")
         return None
     packed = resources.files(__package__).joinpath("data", "claude2.tiktoken.gz").read_bytes()

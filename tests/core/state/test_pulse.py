@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from seawall.state import Pulse
 
 NEVER, OFTEN, PATIENCE = 3_600.0, 0.001, 10.0
@@ -57,4 +59,22 @@ def test_one_thread_is_enough_and_another_one_comes_when_it_is_gone():
     pulse.wake()
     assert worked.wait(PATIENCE)
     is_needed = False
+    pulse.wake()
+
+
+def test_where_no_thread_can_be_started_nothing_is_done_and_the_next_start_tries_again():
+    needed, worked = threading.Event(), threading.Event()
+    pulse = Pulse(worked.set, lambda: not needed.is_set(), interval=NEVER, name="pulse-4")
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        pulse.start()
+        pulse.wake()
+    assert not worked.is_set()
+    pulse.start()
+    assert worked.wait(PATIENCE)
+    needed.set()
     pulse.wake()
