@@ -34,6 +34,11 @@ class RedisConnections:
         self._pool: Any = redis.ConnectionPool.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry
         )
+        try:
+            # an option that there is not is an error of each connection, and not of the pool
+            self._pool.connection_class(**self._pool.connection_kwargs)
+        except (TypeError, RedisError) as error:
+            raise ValueError(f"the options of the address cannot be used: {error}") from error
         self._idle: list[Any] = []
         place = self._pool.connection_kwargs
         self.place: Final[str] = (

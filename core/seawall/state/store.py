@@ -165,7 +165,9 @@ def _redis(url: str) -> Store:
     try:
         return RedisStore(url)
     except ValueError as error:
-        raise ConfigError(f"state = {shown(url)}: not an address of a Redis server") from error
+        raise ConfigError(
+            f"state = {shown(url)}: not an address of a Redis server with options of `redis.Redis.from_url`"
+        ) from error
 
 
 def shown(url: str) -> str:

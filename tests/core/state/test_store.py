@@ -80,6 +80,15 @@ def test_an_error_shows_no_password(url):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://host?ssl=true", "redis://host?passwort=hunter2", "rediss://host?ssl_cert_reqs=maybe"]
+)
+def test_an_option_that_redis_does_not_have_is_an_error_at_once(url):
+    with pytest.raises(ConfigError, match="not an address of a Redis server") as caught:
+        open_store(url)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_state_that_cannot_be_written_is_kept_in_memory_and_said_once(tmp_path, caplog):
     (tmp_path / "file").touch()
     with open_store("sqlite", tmp_path / "file") as store:
