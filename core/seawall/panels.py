@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Value = str | int | float | None
-"""What a cell of a table holds; `None` is nothing known."""
+"""What a cell of a table holds: numbers are finite; `None` is nothing known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,14 @@ class Panel:
             if len(row) != len(self.columns):
                 told = f"a row of {len(row)} cells for {len(self.columns)} columns"
                 raise ValueError(f"Panel {self.title!r}: {told}: one for each is expected")
+            for column, value in zip(self.columns, row, strict=True):
+                if not _is_plain(value):
+                    told = f"a cell of {column!r} = {value!r}"
+                    wanted = "a text, a finite number or None is expected"
+                    raise ValueError(f"Panel {self.title!r}: {told}: {wanted}")
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from decimal import Decimal
 
 import pytest
 
@@ -18,6 +19,15 @@ def test_a_row_has_a_cell_for_each_column():
     assert Panel("p", columns=("a", "b"), rows=[(1, None)]).rows == [(1, None)]
     with pytest.raises(ValueError, match="Panel 'p': a row of 1 cells for 2 columns"):
         Panel("p", columns=("a", "b"), rows=[(1,)])
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, Decimal("1.5"), b"x", ("x",)])
+def test_a_cell_is_a_text_a_finite_number_or_nothing(wrong):
+    assert Panel("p", columns=("a", "b", "c", "d"), rows=[("x", 1, 1.5, None)]).rows
+    with pytest.raises(
+        ValueError, match=r"Panel 'p': a cell of 'b' = .* a finite number or None is expected"
+    ):
+        Panel("p", columns=("a", "b"), rows=[("x", 1), ("x", wrong)])
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, "7", None])

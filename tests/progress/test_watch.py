@@ -17,7 +17,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from seawall.state import open_store
+from seawall import Panel
+from seawall.state import MemoryStore, open_store
 from seawall_progress.board import Board
 from seawall_progress.server import Server
 from seawall_testkit import Limits, Simulator
@@ -207,6 +208,23 @@ def test_what_runs_anywhere_is_on_the_page_while_it_runs(page, processes, health
     if os.environ.get("SEAWALL_SCREENSHOTS"):
         PICTURE.write_bytes((tmp_path / "watch.png").read_bytes())
     check_pictures(page, background, tmp_path / "watch.png", PICTURE)
+
+
+def test_two_panels_of_one_title_are_both_on_the_page(page):
+    panels = [Panel("Spend", columns=("team",), rows=[(team,)]) for team in ("blue", "green")]
+    server = Server(Board(MemoryStore(), lambda _: panels), interval=0.01)
+    with contextlib.ExitStack() as ends:
+        ends.callback(server.close)
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        ends.callback(server.shutdown)
+        page.open(server.address)
+        page.wait_for("document.querySelector('#panels section')")
+        cells = "[...document.querySelectorAll('#panels td')].map((cell) => cell.innerText)"
+        assert page.evaluate(cells) == ["blue", "green"]
+        panels.insert(0, Panel("Spend", columns=("team",), rows=[("red",)]))
+        page.wait_for("document.querySelectorAll('#panels section').length === 3")
+        assert page.evaluate(cells) == ["red", "blue", "green"]
+    assert page.problems == []
 
 
 def test_the_calls_of_all_machines_on_one_redis_are_told(tmp_path, redis_server, healthy):

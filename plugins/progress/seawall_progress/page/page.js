@@ -6,6 +6,7 @@ const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
 const LOW = 0.15;
 const rows = new Map();
 const panels = new Map();
+let panelsMade = 0;
 let isPaused = false;
 let last = null;
 
@@ -161,7 +162,7 @@ function tableOf(panel) {
 function newPanel(title) {
   const section = make("section");
   const heading = make("h2", "", title);
-  heading.id = `panel-${panels.size}`;
+  heading.id = `panel-${panelsMade++}`;
   const frame = make("div", "frame");
   frame.tabIndex = 0;
   frame.setAttribute("role", "region");
@@ -173,10 +174,11 @@ function newPanel(title) {
 
 function showPanels(told) {
   const seen = new Set();
-  for (const panel of told) {
-    seen.add(panel.title);
-    if (!panels.has(panel.title)) panels.set(panel.title, newPanel(panel.title));
-    const section = panels.get(panel.title);
+  for (const [place, panel] of told.entries()) {
+    const key = `${place} ${panel.title}`;
+    seen.add(key);
+    if (!panels.has(key)) panels.set(key, newPanel(panel.title));
+    const section = panels.get(key);
     const text = JSON.stringify(panel);
     if (section.dataset.told === text) continue;
     section.dataset.told = text;
@@ -188,10 +190,10 @@ function showPanels(told) {
     say(note, [panel.note, panel.more ? `and ${panel.more} more` : ""].filter(Boolean).join(" "));
     note.hidden = note.textContent === "";
   }
-  for (const [title, section] of panels) {
-    if (seen.has(title)) continue;
+  for (const [key, section] of panels) {
+    if (seen.has(key)) continue;
     section.remove();
-    panels.delete(title);
+    panels.delete(key);
   }
 }
 
