@@ -7,7 +7,8 @@ import json
 import re
 import threading
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -137,3 +138,22 @@ def test_a_port_in_use_is_said_in_one_line(server):
     result = CliRunner().invoke(cli, ["watch", "--no-browser", "--port", str(server.server_port)])
     assert result.exit_code == 1
     assert re.fullmatch(rf"Error: --port {server.server_port}: .*in use\n", result.output)
+
+
+def test_a_browser_that_returns_when_it_is_left_gets_the_page(monkeypatch):
+    servers, answers = [], []
+
+    class Noted(Server):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            servers.append(self)
+
+    def read(address: str) -> None:
+        with urlopen(address, timeout=PATIENCE) as answer:
+            answers.append(answer.status)
+        servers[0].shutdown()
+
+    monkeypatch.setattr("seawall_progress.server.Server", Noted)
+    monkeypatch.setattr("webbrowser.open", read)
+    assert CliRunner().invoke(cli, ["watch"]).exit_code == 0
+    assert answers == [200]

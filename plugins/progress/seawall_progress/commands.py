@@ -14,6 +14,7 @@ def watch(*, port: int, browser: bool) -> None:
     It is served to this machine alone, under an address that nobody can guess, and shows the calls of all
     processes that share the state. Ctrl-C ends it.
     """
+    import threading  # noqa: PLC0415
     import webbrowser  # noqa: PLC0415
     from functools import partial  # noqa: PLC0415
 
@@ -32,7 +33,8 @@ def watch(*, port: int, browser: bool) -> None:
         raise click.ClickException(f"--port {port}: {error.strerror or error}") from error
     click.echo(f"{server.address}\nCtrl-C ends it")
     if browser:
-        webbrowser.open(server.address)
+        # one in this terminal returns when it is left, and the page has to be served before
+        threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
     try:
         server.serve_forever()
     except KeyboardInterrupt:
