@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from functools import partial
 from typing import Any
 
 import anthropic
@@ -11,7 +12,7 @@ import pytest
 import seawall
 from calls import MESSAGES, MODEL, plugins
 from progress.followed import Followed
-from seawall_progress import Advanced, Dropped, Ended, Progress, Started, follow, subscribe
+from seawall_progress import Advanced, Dropped, Ended, Progress, Started, Told, follow, subscribe
 from seawall_progress.running import Running
 from seawall_progress.subscription import Subscription
 from seawall_testkit import Simulator
@@ -153,6 +154,42 @@ def test_the_last_of_its_own_callbacks_may_close_it():
     assert not any(subscription is listener for listener in call.running._listeners) or subscription.settle(
         10
     )
+
+
+async def show(event: Told) -> None:
+    pytest.fail(f"no event loop runs this: {event}")
+
+
+class Shows:
+    async def __call__(self, event: Told) -> None:
+        await show(event)
+
+
+@pytest.mark.parametrize("callback", [show, Shows(), partial(show), Shows().__call__])
+def test_an_async_callback_is_refused_with_what_to_do_instead(callback):
+    call = Followed()
+    with pytest.raises(TypeError, match="`async for event in subscription`"):
+        subscribe(callback, running=call.running)
+    with pytest.raises(TypeError, match="is async"), follow(callback):
+        pytest.fail("it was taken")
+    assert call.running._listeners == ()
+
+
+def test_an_event_loop_does_not_stand_still_for_a_callback(monkeypatch):
+    monkeypatch.setattr("seawall_progress.subscription._PATIENCE", 600)
+    call, goes_on, got = Followed(), threading.Event(), []
+
+    def take(event: Told) -> None:
+        got.append(goes_on.wait(20))
+
+    async def watch() -> None:
+        with subscribe(take, running=call.running) as subscription:
+            run(call)
+        goes_on.set()
+        assert subscription.settle(60)
+
+    asyncio.run(watch())
+    assert got == [True] * len(WHOLE)
 
 
 @pytest.mark.parametrize(("every", "size"), [(0, 9), (-1, 9), (float("nan"), 9), (1, 0)])

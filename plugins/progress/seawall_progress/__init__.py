@@ -4,7 +4,7 @@ from seawall_progress.events import Advanced, Dropped, Ended, Event, PhaseChange
 from seawall_progress.expecting import expect
 from seawall_progress.plugin import Progress
 from seawall_progress.settings import ProgressSettings
-from seawall_progress.subscription import Subscription, follow, subscribe
+from seawall_progress.subscription import Subscription, Told, follow, subscribe
 from seawall_progress.values import CallProgress, Expected, Phase
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "ProgressSettings",
     "Started",
     "Subscription",
+    "Told",
     "expect",
     "follow",
     "subscribe",

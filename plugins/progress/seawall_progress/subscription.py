@@ -1,5 +1,6 @@
 """Events of calls for the application: by a callback, or to be iterated over, without holding a call up."""
 
+import inspect
 import logging
 import threading
 from collections import deque
@@ -10,15 +11,15 @@ from typing import Final, Self, TypeAlias
 
 from seawall.state import call_after_fork
 from seawall_progress.events import Dropped, Event
-from seawall_progress.loops import Wake, waker
+from seawall_progress.loops import Wake, is_looping, waker
 from seawall_progress.running import RUNNING, Running
 
 _log = logging.getLogger("seawall.progress")
 
 Told: TypeAlias = Event | Dropped
-"""What a subscription gives."""
+"""What a subscription gives, and a callback takes."""
 _PATIENCE: Final = 2.0
-"""Seconds that leaving a `with` waits for a callback to take what is there."""
+"""Seconds that leaving a `with` waits for a callback to take what is there, outside of event loops."""
 
 
 class Subscription:
@@ -82,7 +83,14 @@ class Subscription:
             self._on_close()
 
     def call(self, callback: Callable[[Told], object]) -> None:
-        """Have a thread call `callback` with each event; say it once."""
+        """Have a thread call `callback` with each event; say it once.
+
+        Raises:
+            TypeError: It is async, and a thread has no event loop for it.
+        """
+        if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
+            told = f"callback {callback!r} is async, and would be called in a thread without an event loop"
+            raise TypeError(f"{told}: give none, and use `async for event in subscription`")
         self._callback = callback
 
     def _start(self, callback: Callable[[Told], object]) -> None:
@@ -104,8 +112,10 @@ class Subscription:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_PATIENCE)
+        thread = self._thread
+        # an event loop would stand still; the thread takes what is there all the same
+        if thread is not None and thread is not threading.current_thread() and not is_looping():
+            thread.join(_PATIENCE)
 
     def __iter__(self) -> Iterator[Told]:
         while True:
@@ -178,11 +188,14 @@ def subscribe(
 
     Args:
         callback: Called with each event, one after another, in a thread of its own; what it raises is logged.
-            Without one, iterate over the subscription.
+            Without one, iterate over the subscription, by `async for` where an event loop runs.
         every: Seconds between two `Advanced` of a call.
         size: Events that wait for a slow taker; of more the oldest are dropped, which the next one it gets
             says: `Dropped`.
         running: Whose calls.
+
+    Raises:
+        TypeError: The callback is async.
     """
     subscription = Subscription(every=every, size=size, on_close=lambda: running.unlisten(subscription))
     if callback is not None:
