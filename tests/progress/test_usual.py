@@ -48,6 +48,14 @@ def test_the_last_totals_of_a_kind_of_call_are_kept(store):
         assert other.load(Call(id="d", stream=True, store=store, **asked)) == ()
 
 
+def test_a_name_of_undecodable_bytes_is_a_kind_of_its_own(store):
+    usual = Usual()
+    asked: dict[str, Any] = {"params": {}, "stream": True, "store": store}
+    call, other = (Call(id=name, caller=name, **asked) for name in ("caf\udce9", "caf\udce8"))
+    usual.learn(call, 5)
+    assert (Usual().load(call), Usual().load(other)) == ((5,), ())
+
+
 class Failing(MemoryStore):
     """A store that does not answer."""
 

@@ -132,4 +132,5 @@ def expected(totals: Totals, tokens: int, most: int) -> Expected | None:
 
 
 def _kind(call: Call) -> str:
-    return f"{call.host} {call.model} {call.caller}"
+    # a name may be of undecodable bytes, which stores do not take
+    return f"{call.host} {call.model} {call.caller}".encode(errors="backslashreplace").decode()
