@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 from typing import Any
 
 import anthropic
@@ -9,7 +10,7 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from progress.followed import SECRET, Followed, lines
+from progress.followed import SECRET, Ears, Followed, lines
 from seawall.call import Chunk
 from seawall_progress import expect
 
@@ -101,6 +102,24 @@ def test_a_line_comes_every_interval_while_the_phase_goes_on(log):
         call.generate(1, per_second=4)
         call.running.tick()
     assert [line.split(", ")[-1] for line in lines(log.records)] == ["0.0 s", "0.0 s", "10.0 s", "20.0 s"]
+
+
+def test_a_handler_that_raises_costs_the_call_nothing(request):
+    class Fails(logging.Handler):
+        def emit(self, record):
+            raise ConnectionError
+
+    logger, handler, ears = logging.getLogger("seawall.progress"), Fails(), Ears()
+    request.addfinalizer(partial(logger.setLevel, logger.level))
+    request.addfinalizer(partial(logger.removeHandler, handler))
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    call = Followed()
+    call.running.listen(ears)
+    call.attempt()
+    call.block("text")
+    call.end()
+    assert ears.told[-2:] == ["PhaseChanged writing", "Ended done"]
 
 
 def test_a_change_of_phase_starts_the_interval_anew(log):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any
 
@@ -41,6 +42,7 @@ class Process:
 
     def __init__(self, interval: float = NEVER) -> None:
         self.now = 1_000_000.0
+        self.calls: list[Call] = []
         self.running: list[CallProgress] = []
         self.publisher = Publisher(lambda: tuple(self.running), clock=self.clock, interval=interval)
 
@@ -50,10 +52,12 @@ class Process:
     def begin(self, store: Any, **changes: Any) -> Call:
         call = Call(f"c{len(self.running)}", {"model": "m"}, stream=True, store=store)
         self.running.append(progress(call.id, **changes))
+        self.calls.append(call)
         self.publisher.follow(call)
         return call
 
     def end(self, call: Call) -> None:
+        self.calls.remove(call)
         self.running = [one for one in self.running if one.call != call.id]
         self.publisher.leave(call)
 
@@ -88,8 +92,10 @@ def test_what_runs_is_told_while_somebody_watches(caplog):
 def test_while_nobody_watches_a_look_is_one_step_and_nothing_is_worked_out():
     store = Shared()
     publisher = Publisher(lambda: pytest.fail("it was worked out"), clock=lambda: 0.0, interval=NEVER)
-    publisher.follow(Call("c", {}, stream=True, store=store))
+    call = Call("c", {}, stream=True, store=store)
+    publisher.follow(call)
     publisher.tell()
+    publisher.leave(call)
     assert store.steps == ["report"]
 
 
@@ -101,6 +107,19 @@ def test_a_store_is_told_of_its_own_calls_alone():
         process.seen(store)
     process.publisher.tell()
     assert [[call["call"] for call in process.seen(store)] for store in (one, other)] == [["c0"], ["c1"]]
+
+
+def test_a_call_that_is_gone_without_its_end_is_not_told_of_any_more():
+    store, process = Shared(), Process()
+    process.begin(store)
+    process.seen(store)
+    process.publisher.tell()
+    assert len(process.seen(store)) == 1
+    process.calls.clear()
+    gc.collect()
+    process.publisher.tell()
+    assert process.seen(store) == []
+    assert not process.publisher._is_needed()
 
 
 def test_calls_that_only_this_process_can_see_are_not_told():

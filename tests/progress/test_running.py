@@ -1,12 +1,14 @@
 """Who is told what of running calls, and when."""
 
 import gc
+import math
 import threading
 
 from progress.followed import Clock, Ears, Followed
 from seawall.call import Call
-from seawall_progress import Advanced, PhaseChanged
+from seawall_progress import Advanced, Ended, PhaseChanged, Started
 from seawall_progress.running import Running
+from seawall_progress.sentences import sentence
 from seawall_progress.track import Track
 
 
@@ -110,6 +112,167 @@ def test_a_call_that_is_dropped_is_not_followed():
     del call
     gc.collect()
     assert running.calls() == ()
+
+
+def test_a_call_that_is_gone_without_its_end_has_ended_for_those_who_listen():
+    call, ears, late = Followed(call_id="gone"), Ears(), Ears()
+    other = Followed(call, call_id="other")
+    call.running.listen(ears)
+    other.attempt()
+    call.attempt()
+    call.block("text")
+    call.running.tick()
+    call.generate(3, per_second=10)
+    call.running.tick()
+    del call.call
+    gc.collect()
+    assert [progress.call for progress in call.running.calls()] == ["other"]
+    call.running.listen(late)
+    call.running.tick()
+    (ended,) = [event.progress for event in ears.events if isinstance(event, Ended)]
+    assert (ended.call, ended.phase, ended.status, ended.tokens) == ("gone", "done", "unknown", 30)
+    assert sentence(ended) == "unknown, about 30 tokens, 10 tokens/s, 3.0 s"
+    assert late.told == ["Ended done"]
+
+
+def test_nothing_is_kept_of_calls_that_are_gone_while_nobody_listens():
+    running, clock = Running(spawn=lambda _: None), Clock()
+    for number in range(5):
+        call = Call(id=str(number), params={}, stream=True)
+        running.follow(call, Track(call, clock, stalled_after=20))
+    del call
+    gc.collect()
+    last = Call(id="last", params={}, stream=True)
+    running.follow(last, Track(last, clock, stalled_after=20))
+    assert len(running._calls) == 1
+
+
+class Fails(Ears):
+    """Raises at all it hears."""
+
+    def hear(self, event):
+        super().hear(event)
+        raise ConnectionError("what it held")
+
+
+def test_one_who_raises_costs_the_call_and_the_others_nothing(caplog):
+    call, fails, ears = Followed(), Fails(), Ears()
+    for listener in (fails, ears):
+        call.running.listen(listener)
+    call.attempt()
+    call.running.tick()
+    call.clock.now += 1
+    call.running.tick()
+    call.end()
+    assert fails.told == ears.told
+    assert [type(event) for event in ears.events] == [Started, PhaseChanged, Advanced, Ended]
+    assert "Fails was told what a call does, and raised ConnectionError" in caplog.text
+    assert "what it held" not in caplog.text
+
+
+class Threads:
+    """Starts threads, and keeps what they raised."""
+
+    def __init__(self):
+        self.started = []
+        self.raised = []
+
+    def __call__(self, work):
+        self.started.append(threading.Thread(target=self._run, args=(work,), daemon=True))
+        self.started[-1].start()
+
+    def _run(self, work):
+        try:
+            work()
+        except (ArithmeticError, OSError) as error:
+            self.raised.append(error)
+
+
+class Noting(Ears):
+    """Notes that it was asked how often it wants to hear, and that it heard."""
+
+    def __init__(self, period):
+        self._period = period
+        self.was_asked, self.has_advanced = threading.Event(), threading.Event()
+        self.is_open = True
+
+    @property
+    def period(self):
+        self.was_asked.set()
+        return self._period
+
+    def hear(self, event):
+        if isinstance(event, Advanced):
+            self.has_advanced.set()
+
+
+def test_one_who_never_wants_to_hear_in_between_does_not_keep_others_from_it():
+    threads, never, often = Threads(), Noting(math.inf), Noting(0.01)
+    running = Running(spawn=threads)
+    call = Call(id="c", params={}, stream=True)
+    running.listen(never)
+    running.follow(call, Track(call, Clock(), stalled_after=20))
+    # the thread has seen only this one when it works out how long it waits
+    assert never.was_asked.wait(30)
+    running.listen(often)
+    assert often.has_advanced.wait(30)
+    running.leave(call)
+    threads.started[0].join(30)
+    assert not threads.started[0].is_alive()
+    assert (len(threads.started), threads.raised) == (1, [])
+
+
+def test_after_a_thread_that_failed_there_is_another_one():
+    class Broken(Track):
+        def look(self, *_, counts=True):
+            raise ArithmeticError
+
+    threads, ears = Threads(), Noting(0.01)
+    running, call = Running(spawn=threads), Call(id="c", params={}, stream=True)
+    running.follow(call, Broken(call, Clock(), stalled_after=20))
+    running.listen(ears)
+    threads.started[0].join(30)
+    assert [type(error) for error in threads.raised] == [ArithmeticError]
+    running._calls.clear()
+    running.follow(call, Track(call, Clock(), stalled_after=20))
+    assert ears.has_advanced.wait(30)
+    running.leave(call)
+    threads.started[1].join(30)
+    assert len(threads.started) == 2
+
+
+def test_who_comes_while_the_last_look_of_a_thread_is_over_is_looked_at():
+    works, ears = [], Ears()
+    running = Running(spawn=works.append)
+    calls = [Call(id=name, params={}, stream=True) for name in "ab"]
+    running.listen(ears)
+    running.follow(calls[0], Track(calls[0], Clock(), stalled_after=20))
+    running.leave(calls[0])
+    tick, looks = running.tick, []
+
+    def look():
+        looks.append(tick())
+        if len(looks) == 1:
+            running.follow(calls[1], Track(calls[1], Clock(), stalled_after=20))
+        else:
+            running.leave(calls[1])
+            looks[-1] = None
+        return looks[-1]
+
+    running.tick = look
+    works[0]()
+    assert (looks, len(works)) == ([None, None], 1)
+
+
+def test_where_no_thread_can_be_started_a_call_goes_on():
+    def spawn(_):
+        raise RuntimeError("can't start new thread")
+
+    running, ears, call = Running(spawn=spawn), Ears(), Call(id="c", params={}, stream=True)
+    running.listen(ears)
+    running.follow(call, Track(call, Clock(), stalled_after=20))
+    running.leave(call)
+    assert ears.told == ["Started queued", "Ended queued"]
 
 
 def test_a_thread_looks_while_there_are_calls_and_somebody_listens():

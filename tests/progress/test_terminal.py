@@ -1,5 +1,6 @@
 """How calls are shown, if at all; and what a terminal or a pipe that fails does to a call: nothing."""
 
+import gc
 import io
 import logging
 
@@ -173,3 +174,15 @@ def test_what_was_written_by_the_end_of_a_call_stays_above_what_comes_next(monke
     rows = [row.rstrip() for row in screen.display if row.strip()]
     assert rows == ["✓  claude-opus-5-5  completed  600 tokens  0 s"]
     assert (screen.cursor.x, screen.cursor.y, screen.cursor.hidden) == (0, 1, False)
+
+
+def test_a_call_that_is_gone_without_its_end_is_not_drawn_any_more(monkeypatch):
+    file = File(is_terminal=True)
+    call = shown_on(file, monkeypatch)
+    call.attempt()
+    del call.call
+    gc.collect()
+    call.running.tick()
+    assert call.plugin._shown.settle(PATIENCE)
+    assert call.plugin._shown._calls == {}
+    assert "unknown" in file.getvalue()

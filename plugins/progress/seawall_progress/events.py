@@ -46,7 +46,7 @@ Event = Started | PhaseChanged | Advanced | Ended
 
 
 class Listener(Protocol):
-    """Hears of calls, in the threads of these and in another one; it does not wait, and it does not raise."""
+    """Hears of calls, in the threads of these and in another one, and does not wait."""
 
     @property
     def period(self) -> float:

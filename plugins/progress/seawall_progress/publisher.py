@@ -7,6 +7,7 @@ it asks for one small document and that is all.
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -59,8 +60,8 @@ class Publisher:
         """Leave to the parent what is its own."""
         self._lock = threading.Lock()
         self._owner = owners.new_owner()
-        self._calls: dict[str, Store] = {}
-        """The store of each running call, by its id."""
+        self._calls: weakref.WeakKeyDictionary[Call, Store] = weakref.WeakKeyDictionary()
+        """The store of each running call; one that is gone without its end runs no more."""
         self._told: dict[int, Store] = {}
         """Stores that know of calls of this process."""
         self._is_failing = False
@@ -68,9 +69,9 @@ class Publisher:
 
     def follow(self, call: Call) -> None:
         """A call runs; may be said again. Of one whose state is this process's own nobody else learns."""
-        if call.store.blocks and call.id not in self._calls:
+        if call.store.blocks and call not in self._calls:
             with self._lock:
-                self._calls[call.id] = call.store
+                self._calls[call] = call.store
             with suppress(RuntimeError):
                 # no thread can be started while the interpreter ends, or when there are too many
                 self._pulse.start()
@@ -78,12 +79,12 @@ class Publisher:
     def leave(self, call: Call) -> None:
         """A call ended."""
         with self._lock:
-            self._calls.pop(call.id, None)
+            self._calls.pop(call, None)
 
     def tell(self) -> None:
         """Tell each store what runs, if somebody watches it."""
         with self._lock:
-            calls = dict(self._calls)
+            calls = {call.id: store for call, store in self._calls.items()}
             stores = {id(store): store for store in (*calls.values(), *self._told.values())}
         for store in stores.values():
             ids = {call for call, its in calls.items() if its is store}

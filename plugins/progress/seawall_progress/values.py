@@ -50,7 +50,8 @@ class CallProgress:
     reason: str
     """Why it waits, what kind of block it receives, or the class of the error it ended with; else empty."""
     status: str
-    """How it ended: `completed`, `failed`, `stopped` or `abandoned`; empty while it runs."""
+    """How it ended: `completed`, `failed`, `stopped` or `abandoned`; `unknown` where this plugin failed in it
+    and was left out; empty while it runs."""
     elapsed: float
     """Since the call began, up to its end."""
     in_phase: float
