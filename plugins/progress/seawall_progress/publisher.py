@@ -9,7 +9,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -72,9 +71,7 @@ class Publisher:
         if call.store.blocks and call not in self._calls:
             with self._lock:
                 self._calls[call] = call.store
-            with suppress(RuntimeError):
-                # no thread can be started while the interpreter ends, or when there are too many
-                self._pulse.start()
+            self._pulse.start()
 
     def leave(self, call: Call) -> None:
         """A call ended."""
