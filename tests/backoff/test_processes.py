@@ -145,7 +145,7 @@ def test_connections_that_are_refused_hold_calls_as_well(make_workers: Any) -> N
             worker.wait_for("is down (APIConnectionError)")
         before = len(simulator.requests)
         simulator.start_listening()
-        simulator.wait_until(lambda: len(served(simulator.requests)) > before + 30, PATIENCE)
+        simulator.wait_until(lambda: len(served(simulator.requests)) > before + 12, PATIENCE)
         assert results(workers) == [{"ok"}] * 3
         assert len(probes(simulator.requests, 200)) == 1
 

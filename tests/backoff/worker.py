@@ -1,7 +1,8 @@
 """A process that calls again and again: `python worker.py BASE_URL THREADS`.
 
 The state they share is that of the `SEAWALL_*` variables. It ends when its standard input does, and tells
-what became of each call: a line `ok` or the name of an error on standard output.
+what became of each call: a line `ok` or the name of an error on standard output. Its circuit pauses a fifth
+of the usual time, so that a test is not spent waiting.
 """
 
 import os
@@ -11,6 +12,10 @@ import threading
 import anthropic
 
 import seawall
+from seawall_backoff import circuit
+
+circuit.FIRST_PAUSE /= 5
+circuit.LAST_PAUSE /= 5
 
 
 def main(base_url: str, threads: str) -> None:
