@@ -50,6 +50,9 @@ class Panel:
     """What there is to say where nothing is to be shown, or beside it."""
 
     def __post_init__(self) -> None:
+        for name in ("title", "alert", "note"):
+            if not isinstance(text := getattr(self, name), str):
+                raise TypeError(f"Panel {self.title!r}: {name} = {text!r}: a text is expected")
         for row in self.rows:
             if len(row) != len(self.columns):
                 told = f"a row of {len(row)} cells for {len(self.columns)} columns"

@@ -30,6 +30,12 @@ def test_a_cell_is_a_text_a_finite_number_or_nothing(wrong):
         Panel("p", columns=("a", "b"), rows=[("x", 1), ("x", wrong)])
 
 
+@pytest.mark.parametrize("name", ["title", "alert", "note"])
+def test_what_a_panel_says_is_text(name):
+    with pytest.raises(TypeError, match=rf"Panel .*: {name} = 7: a text is expected"):
+        Panel(**{"title": "p", name: 7})
+
+
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, "7", None])
 def test_a_gauge_is_of_finite_numbers(wrong):
     assert Gauge("g", -1, 10, "tokens").left == -1

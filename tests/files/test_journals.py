@@ -82,6 +82,16 @@ def test_a_journal_that_is_not_there_is_a_wrong_use(journals, command):
     assert (code, "there is no journal" in said) == (2, True)
 
 
+@pytest.mark.parametrize("command", ["show", "resume", "discard"])
+def test_a_file_that_is_named_as_journals_end_is_none(folder, journals, command):
+    (folder / ".seawall-journal").touch()
+    code, _, said = journals(command, ".seawall-journal")
+    assert (code, "there is no journal" in said) == (2, True)
+    listed = [Path(line.split()[0]).name for line in journals("list")[1].splitlines()]
+    assert len(listed) == 3
+    assert ".seawall-journal" not in listed
+
+
 def test_another_prompt_for_the_same_file_is_refused(folder, journals, seawall_here):
     command = ("run", "prompt.md", "-o", "answer.md", "--max-tokens", "900")
     code, _, said = seawall_here(*command, simulator=journals.simulator)

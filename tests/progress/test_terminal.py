@@ -108,6 +108,23 @@ def ended(call: Followed) -> None:
     assert call.plugin._shown.settle(PATIENCE)
 
 
+def test_where_no_thread_can_be_started_the_next_event_tries_again():
+    begun: list[object] = []
+
+    def spawn(work):
+        begun.append(work)
+        if len(begun) == 1:
+            raise RuntimeError("can't start new thread")
+
+    call = Followed()
+    display = Display(File(is_terminal=True), spawn=spawn)
+    call.running.listen(display)
+    for _ in range(3):
+        call.attempt()
+        call.running.tick()
+    assert len(begun) == 2
+
+
 def test_a_pipe_gets_a_line_at_each_change_and_every_interval(monkeypatch):
     file = File()
     call = shown_on(file, monkeypatch)

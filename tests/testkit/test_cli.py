@@ -44,6 +44,12 @@ def test_a_wrong_option_is_a_usage_error(cli, arguments, says):
     assert "Traceback" not in result.output
 
 
+def test_the_demo_does_not_begin_without_the_folder_of_its_answer(cli, tmp_path):
+    result = CliRunner().invoke(cli, ["demo", "-o", str(tmp_path / "nowhere" / "answer.md")])
+    assert (result.exit_code, "messages.create" in result.output) == (2, False)
+    assert f"there is no folder {str(tmp_path / 'nowhere')!r}" in result.output
+
+
 def test_a_busy_port_is_an_error_without_a_traceback(cli):
     with Simulator() as sim:
         result = CliRunner().invoke(cli, ["simulate", "--port", str(sim.port)])

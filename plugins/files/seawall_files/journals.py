@@ -20,7 +20,7 @@ from seawall_files.run import RESUME, deliver
 
 def list_journals(folder: Path) -> None:
     """Print one line for each journal in a folder."""
-    found = sorted(path for path in folder.iterdir() if path.name.endswith(JOURNAL))
+    found = sorted(path for path in folder.iterdir() if path.suffix == JOURNAL)
     if not found:
         click.echo(f"no journals in {folder}", err=True)
     for path in found:
@@ -92,7 +92,7 @@ def discard(paths: Sequence[Path], *, is_sure: bool) -> None:
 
 def _journal(path: Path) -> Path:
     """Return the path of a journal, given as that or as the file that is saved to."""
-    return path if path.name.endswith(JOURNAL) else journal_path(real_target(path))
+    return path if path.suffix == JOURNAL else journal_path(real_target(path))
 
 
 def _found(path: Path) -> tuple[Path, Recovered]:

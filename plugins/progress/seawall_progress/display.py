@@ -4,6 +4,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
 from seawall.state import call_after_fork
@@ -60,8 +61,10 @@ class Display:
                 self._calls[progress.call] = progress
             self._changed.notify_all()
             if not self._has_thread:
-                self._has_thread = True
-                self._spawn(self._run)
+                with suppress(RuntimeError):
+                    # as in `Running`: the next event tries again
+                    self._spawn(self._run)
+                    self._has_thread = True
 
     def settle(self, seconds: float) -> bool:
         """Wait until the terminal is let go of, at most so long, if no call runs; returns whether it is."""

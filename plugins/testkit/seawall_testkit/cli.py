@@ -109,6 +109,8 @@ def demo(ctx: click.Context, output: Path | None) -> None:
     """
     from seawall_testkit.demo import show
 
+    if output is not None and not output.parent.is_dir():
+        raise click.UsageError(f"there is no folder {str(output.parent)!r} for the answer")
     ctx.exit(0 if show(output) else 1)
 
 

@@ -79,6 +79,8 @@ def _normalized(text: str) -> str:
     Python sorts combining marks in a row in a time that is the square of their number, with all other threads
     waiting: a text is cut in long runs of them.
     """
+    if text.isascii():
+        return text
     pieces, start = [], 0
     for run in _MARKS.finditer(text):
         pieces.append(unicodedata.normalize("NFKC", text[start : run.end()]))

@@ -3,15 +3,14 @@
 import logging
 import os
 import pwd
-import signal
 import sys
 import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from forks import forked
 from seawall import ConfigError
 from seawall.state import MemoryStore, RedisStore, SQLiteStore, open_store, shared_store, state_folder
 from seawall.state.store import FILE
@@ -163,25 +162,18 @@ def test_sixteen_threads_that_ask_at_once_share_one_store(monkeypatch, tmp_path)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_a_child_forked_while_a_store_is_opened_opens_its_own(monkeypatch, tmp_path):
-    begun, forked = threading.Event(), threading.Event()
+    begun, is_forked = threading.Event(), threading.Event()
 
     def open_slowly(url, state_dir):
         if state_dir == tmp_path:
             begun.set()
-            forked.wait()
+            is_forked.wait()
         return MemoryStore()
 
     monkeypatch.setattr("seawall.state.store.open_store", open_slowly)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(shared_store, "sqlite", tmp_path)
         begun.wait()
-        with warnings.catch_warnings():
-            # newer Pythons warn of forks beside threads
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if child == 0:
-            signal.alarm(20)  # rather than wait for ever
-            shared_store("sqlite", tmp_path / "another")
-            os._exit(0)
-        forked.set()
+        child = forked(lambda: isinstance(shared_store("sqlite", tmp_path / "another"), MemoryStore))
+        is_forked.set()
         assert os.waitpid(child, 0)[1] == 0
