@@ -4,8 +4,8 @@
 
 The recordings are `exchanges-*.jsonl.gz` beside the project or in `SEAWALL_RECORDINGS`; each answer goes
 through a protected client, event by event. The constants of the markup were fitted to the dev half.
-The time left is told at half-way of answers that a simulator paces over a socket; there four characters are a
-token, to both sides.
+The time left is told at half-way of answers that a simulator paces over a socket; its tokens have 3.8
+characters, and are estimated at four.
 """
 
 import argparse
