@@ -409,6 +409,66 @@ def test_a_store_that_fails_leaves_each_process_its_own_circuits(
     assert len([sent for sent in world.sent if 1_000_001 < sent.at < 1_000_030]) <= 2 * 5
 
 
+class Full(MemoryStore):
+    """A store that can be read but not written, such as a Redis that is full, or a replica."""
+
+    is_full = True
+
+    def step(self, step: Any, /, *, key: str, **arguments: Any) -> Any:
+        document = super().step(READ, key=key)
+        if self.is_full and step.function(document, arguments)[0] != document:
+            raise StoreError("127.0.0.1:6379", "OutOfMemoryError")
+        return super().step(step, key=key, **arguments)
+
+
+def test_a_store_that_can_only_be_read_leaves_each_process_its_own_circuits(make_world: Any) -> None:
+    world = make_world(2, store=Full(), api=Outage(30.0))
+    ended = [world.start(0.0, number % 2) for number in range(40)]
+    world.run()
+    assert [end["error"] for end in ended] == [None] * 40
+    assert len([sent for sent in world.sent if 1_000_001 < sent.at < 1_000_030]) <= 2 * 5
+
+
+def test_a_store_that_is_back_in_an_outage_lets_no_held_call_go(make_world: Any) -> None:
+    world = make_world(store=Full(), api=Outage(60.0))
+    ended = [world.start() for _ in range(40)]
+    world.run(10.0)
+    world.store.is_full = False
+    before = len(world.sent)
+    world.run(45.0)
+    assert len(world.sent) - before <= 7
+    world.run()
+    assert [end["error"] for end in ended] == [None] * 40
+
+
+class Absent(MemoryStore):
+    """A store that is out of reach for a while."""
+
+    is_absent = True
+
+    def step(self, step: Any, /, *, key: str, **arguments: Any) -> Any:
+        if self.is_absent:
+            raise StoreError("127.0.0.1:6379", "it does not answer")
+        return super().step(step, key=key, **arguments)
+
+
+def test_an_outage_that_outlasted_that_of_the_store_is_over_when_the_store_fails_again(
+    make_world: Any,
+) -> None:
+    world = make_world(store=Absent(), api=Outage(60.0))
+    for _ in range(10):
+        world.start()
+    world.run(10.0)
+    world.store.is_absent = False
+    world.run()
+    world.run(3_600.0)
+    world.store.is_absent, world.slept[:] = True, []
+    ended = [world.start() for _ in range(10)]
+    world.run()
+    assert [end["error"] for end in ended] == [None] * 10
+    assert not world.slept
+
+
 def test_a_process_learns_from_its_first_failure_what_others_know(make_world: Any) -> None:
     world = make_world(2, api=Outage(30.0))
     for number in range(5):

@@ -48,6 +48,8 @@ class Circuit:
     next_turn: float = 0.0
     failed: float = 0.0
     """When a failure was seen last."""
+    own: MemoryStore | None = None
+    """Where the process keeps it to itself, since the store failed."""
 
     def age(self, now: float) -> float:
         """Seconds since it opened or closed."""
@@ -76,8 +78,6 @@ class Circuits:
         self._wall_clock = wall_clock
         self._known: dict[tuple[int, str], Circuit] = {}
         self._index = Index(INDEX)
-        self._own = MemoryStore()
-        """Takes the place of a store that fails."""
         self._is_told = False
 
     def of(self, store: Store, host: str, model_class: str) -> Circuit:
@@ -89,7 +89,11 @@ class Circuits:
         return circuit
 
     def step(self, circuit: Circuit, step: Step[View], **arguments: Any) -> View:
-        """Make a step on what is shared; blocks as the store does."""
+        """Make a step on what is shared; blocks as the store does.
+
+        What a process kept to itself while the store failed counts until it has healed, or others tell more:
+        a store that can only be read, such as a full one or a replica, calls all circuits closed.
+        """
         arguments["now"] = self._wall_clock()
         try:
             view = circuit.store.step(step, key=circuit.key, **arguments)
@@ -97,8 +101,15 @@ class Circuits:
             if not self._is_told:
                 self._is_told = True
                 _log.warning("%s; this process keeps its circuits to itself meanwhile", error)
-            return self._own.step(step, key=circuit.key, **arguments)
+            circuit.own = own = circuit.own or MemoryStore()
+            return own.step(step, key=circuit.key, **arguments)
         self._index.note(circuit.store, circuit.name, arguments["now"])
+        if (kept := circuit.own) is None:
+            return view
+        alone = kept.step(step, key=circuit.key, **arguments)
+        if view["state"] == "closed" and (alone["state"] != "closed" or alone["failures"]):
+            return alone
+        circuit.own = None
         return view
 
 
