@@ -62,6 +62,19 @@ REFUSED = {
     "forced unknown tool": BODY | OLD | {"tools": TOOLS, "tool_choice": {"type": "tool", "name": "cook"}},
     "unknown choice": BODY | {"tools": TOOLS, "tool_choice": {"type": "maybe"}},
     "nameless tool": BODY | {"tools": [{}]},
+    "a list as role": BODY | {"messages": [{"role": ["user"], "content": "Hi"}]},
+    "a list as type of thinking": BODY | {"thinking": {"type": ["adaptive"]}},
+    "a list as type of choice": BODY | {"tools": TOOLS, "tool_choice": {"type": ["auto"]}},
+    "a list as name of a tool": BODY | {"tools": [{"name": ["book"]}], "tool_choice": {"type": "auto"}},
+    "a list as lifetime": BODY
+    | said(("user", [{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral", "ttl": []}}])),
+    "text as output_config": BODY | {"output_config": "json"},
+    "text as format": BODY | {"output_config": {"format": "json"}},
+    "no schema": BODY | {"output_config": {"format": {"type": "json_schema"}}},
+    "a schema of nothing": BODY
+    | {"output_config": {"format": {"type": "json_schema", "schema": {"$ref": "#"}}}},
+    "a schema without a type": BODY
+    | {"output_config": {"format": {"type": "json_schema", "schema": {"type": []}}}},
     "blank stop sequence": BODY | {"stop_sequences": [" "]},
 }
 

@@ -12,6 +12,7 @@ from seawall_testkit.blocks import STOP
 from seawall_testkit.cache import InputUsage
 from seawall_testkit.continuation import Misbehaviour, go_on, until_stop
 from seawall_testkit.conversation import Conversation, count_input_tokens, text_of
+from seawall_testkit.errors import RequestError
 from seawall_testkit.ids import new_id
 from seawall_testkit.parts import Part, parts_of
 from seawall_testkit.position import is_pause, rest_of
@@ -152,12 +153,12 @@ class Composer:
             called = {
                 "type": "tool_use",
                 "name": tool["name"],
-                "input": value_for(tool.get("input_schema", {}), rng),
+                "input": _fitting(tool.get("input_schema", {}), rng),
             }
             return [{"type": "text", "text": introduction}, called]
         schema = _schema(body)
         if schema is not None:
-            document = value_for(schema, self._rng(conversation.key, "document"))
+            document = _fitting(schema, self._rng(conversation.key, "document"))
             return [{"type": "text", "text": json.dumps(document, ensure_ascii=False)}]
         return [{"type": "text", "text": self._text(conversation.key)}]
 
@@ -234,10 +235,21 @@ def _eager_tools(body: Mapping[str, Any]) -> set[str]:
     return {tool["name"] for tool in body.get("tools") or () if tool.get("eager_input_streaming")}
 
 
-def _schema(body: Mapping[str, Any]) -> dict[str, Any] | None:
+def _schema(body: Mapping[str, Any]) -> Any:
     wanted = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
-    schema: dict[str, Any] | None = wanted.get("schema") if wanted.get("type") == "json_schema" else None
-    return schema
+    return wanted.get("schema") if wanted.get("type") == "json_schema" else None
+
+
+def _fitting(schema: Any, rng: random.Random) -> Any:
+    """A value for a schema of the request.
+
+    Raises:
+        RequestError: 400, there is none.
+    """
+    try:
+        return value_for(schema, rng)
+    except ValueError as error:
+        raise RequestError(400, str(error)) from None
 
 
 def _stopped(

@@ -95,7 +95,7 @@ def json_object(data: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"The request body is not valid JSON: {error}"
         raise RequestError(400, message) from None
     if not isinstance(value, dict):

@@ -24,7 +24,7 @@ def check_messages(messages: object) -> None:
         _refuse("messages: at least one message is required")
     asked: set[str] = set()
     for position, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant"}:
+        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant"):
             _refuse(f"messages.{position}.role: Input should be 'user' or 'assistant'")
         if position == 0 and message["role"] != "user":
             _refuse('messages: first message must use the "user" role')

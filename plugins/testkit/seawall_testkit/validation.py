@@ -30,6 +30,7 @@ def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
     check_messages(body["messages"])
     _check_thinking(body)
     _check_tools(body)
+    _check_output(body)
     _check_sequences(body.get("stop_sequences"))
     _check_markers(markers_of(body))
     for name in ("temperature", "top_p", "top_k"):
@@ -114,7 +115,7 @@ def _check_thinking(body: Mapping[str, Any]) -> None:
     if thinking is None:
         return
     kind = thinking.get("type") if isinstance(thinking, dict) else None
-    if kind not in models.thinking_types(body["model"]):
+    if not isinstance(kind, str) or kind not in models.thinking_types(body["model"]):
         _refuse(f"thinking.type: {kind!r} is not supported by {body['model']}")
     if kind != "enabled":
         return
@@ -128,21 +129,35 @@ def _check_thinking(body: Mapping[str, Any]) -> None:
 def _check_tools(body: Mapping[str, Any]) -> None:
     choice = body.get("tool_choice")
     tools = body.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) and tool.get("name") for tool in tools):
+    if not isinstance(tools, list) or not all(map(_is_named, tools)):
         _refuse("tools: each tool needs a name")
     if choice is None:
         return
     kind = choice.get("type") if isinstance(choice, dict) else None
-    if kind not in {"auto", "any", "tool", "none"}:
+    if kind not in ("auto", "any", "tool", "none"):
         _refuse("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'")
     if kind in {"any", "tool"}:
         _check_forced_tool(choice, tools, body)
 
 
+def _is_named(tool: object) -> bool:
+    return isinstance(tool, dict) and isinstance(tool.get("name"), str) and bool(tool["name"])
+
+
+def _check_output(body: Mapping[str, Any]) -> None:
+    config = body.get("output_config")
+    formats = [body.get("output_format"), config.get("format") if isinstance(config, dict) else config]
+    for wanted in formats:
+        if not isinstance(wanted, dict | None):
+            _refuse("output_config.format: Input should be a valid dictionary")
+        if wanted and wanted.get("type") == "json_schema" and not isinstance(wanted.get("schema"), dict):
+            _refuse("output_config.format.schema: Input should be a valid dictionary")
+
+
 def _check_forced_tool(choice: Mapping[str, Any], tools: list[Any], body: Mapping[str, Any]) -> None:
     if not tools:
         _refuse("tool_choice: may only be specified while providing tools")
-    if choice["type"] == "tool" and choice.get("name") not in {tool["name"] for tool in tools}:
+    if choice["type"] == "tool" and choice.get("name") not in [tool["name"] for tool in tools]:
         _refuse(f"tool_choice.name: tool {choice.get('name')!r} not found in provided tools")
     if not models.accepts_forced_tools(body["model"]):
         _refuse(f"tool_choice: {choice['type']!r} is not supported by {body['model']}")
@@ -167,7 +182,7 @@ def _check_markers(markers: list[Any]) -> None:
     for marker in markers:
         if not isinstance(marker, dict) or marker.get("type") != "ephemeral":
             _refuse("cache_control.type: Input should be 'ephemeral'")
-        if marker.get("ttl", "5m") not in LIFETIMES:
+        if str(marker.get("ttl", "5m")) not in LIFETIMES:
             _refuse("cache_control.ttl: Input should be '5m' or '1h'")
 
 
