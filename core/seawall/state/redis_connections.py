@@ -29,11 +29,8 @@ class RedisConnections:
     """
 
     def __init__(self, url: str, *, timeout: float) -> None:
-        # its own retries would apply a step twice whose answer was lost
-        retry = Retry(NoBackoff(), 0)
-        self._pool: Any = redis.ConnectionPool.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=retry
-        )
+        self._url, self._timeout = url, timeout
+        self._pool = self._new_pool()
         try:
             # an option that there is not is an error of each connection, and not of the pool
             self._pool.connection_class(**self._pool.connection_kwargs)
@@ -70,8 +67,16 @@ class RedisConnections:
         self._pool.disconnect()
 
     def after_fork(self) -> None:
-        """Leave to the parent what is its own."""
+        """Leave to the parent what is its own: a pool, too, whose lock a thread may have held for ever."""
         self._idle = []
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> Any:
+        # its own retries would apply a step twice whose answer was lost
+        retry = Retry(NoBackoff(), 0)
+        return redis.ConnectionPool.from_url(
+            self._url, socket_timeout=self._timeout, socket_connect_timeout=self._timeout, retry=retry
+        )
 
     def _taken(self) -> Any:
         # other threads take from it as well

@@ -103,7 +103,13 @@ from seawall_testkit.stores import COUNT
 store = open_store(sys.argv[1], Path(sys.argv[2]))
 print(store.step(COUNT, key="forked"), flush=True)
 held, done = threading.Event(), threading.Event()
-lock = getattr(store, "_thread_lock", None) or getattr(store, "_locks", {}).get("forked") or threading.Lock()
+match type(store).__name__:
+    case "MemoryStore":
+        lock = store._locks["forked"]
+    case "SQLiteStore":
+        lock = store._file._thread_lock
+    case "RedisStore":
+        lock = store._connections._pool._lock
 
 def hold():
     # as a thread in the middle of a step does
