@@ -176,10 +176,19 @@ def test_a_call_that_asks_another_model_uses_the_limits_of_that_one(world):
     assert "leases" not in world.document("rate:api:account:sonnet-5.5")
 
 
-def test_after_a_429_the_class_is_held_and_the_request_is_next(world):
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "7"},
+        {"retry-after-ms": "7000"},
+        {"retry-after": "50", "retry-after-ms": "7000"},
+        {"retry-after": "7", "retry-after-ms": "soon"},
+    ],
+)
+def test_after_a_429_the_class_is_held_and_the_request_is_next(world, headers):
     first, second = world.call(), world.call()
     world.admit(first)
-    first.attempts[-1].status, first.attempts[-1].headers = 429, {"retry-after": "7"}
+    first.attempts[-1].status, first.attempts[-1].headers = 429, headers
     first.attempts[-1].error = RuntimeError()
     world.governor.settle(first)
     assert isinstance(world.admit(second), Wait)

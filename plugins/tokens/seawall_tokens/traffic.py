@@ -184,9 +184,12 @@ def _was_refused(attempt: Attempt) -> bool:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds a header tells; `None` for what is none, or no wait of a rate limit."""
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds <= _LONGEST_HOLD else None
+    """Return the seconds the headers tell, the exact one first; `None`: none, or no wait of a rate limit."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if 0 <= seconds <= _LONGEST_HOLD:
+            return seconds
+    return None
