@@ -8,6 +8,7 @@ Examples: `reset@1:5`, `status@1x3:529,retry_after=2`, `refuse@2:0.5`, `stall:by
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, fields
 from typing import Literal, NoReturn
@@ -98,8 +99,13 @@ class Fault:
             _refuse(f"fault {self.kind!r} takes no event= or byte=: it strikes before the body")
         for name, least in (("attempt", 1), ("times", 1), ("event", 0), ("byte", 0), ("seconds", 0)):
             value = getattr(self, name)
-            if value is not None and value < least:
+            # of what is no number neither is true
+            if value is not None and not least <= value < math.inf:
                 _refuse(f"fault {self.kind!r}: {name} must be at least {least}, not {value!r}")
+        for name in ("retry_after", "retry_after_ms"):
+            value = getattr(self, name) or ""
+            if not (value.isascii() and value.isprintable() and value == value.strip()):
+                _refuse(f"fault {self.kind!r}: {name} must be what a header can hold, not {value!r}")
 
     @property
     def place(self) -> Place:
