@@ -12,6 +12,7 @@ import re
 import unicodedata
 from typing import AnyStr, Final, NoReturn
 
+from seawall import preamble
 from seawall.call import SeamDecision
 
 _TAIL: Final = 4000
@@ -26,8 +27,6 @@ _MIN_START_OVER_GLUED: Final = 20
 _CERTAIN: Final = 100  # characters of a repetition that may begin within a word
 _SAID_BEFORE: Final = 10
 """Characters that came before a repetition and end the delivered text too: so it repeats itself already."""
-_LONGEST_PREAMBLE: Final = 200
-"""Characters; so much new text is held back at most."""
 _JOINERS: Final = "\u200d\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
@@ -36,18 +35,6 @@ _UNSPACED = re.compile(
 _IDEOGRAPH = re.compile("[\u3400-\u9fff\U00020000-\U0003ffff]")
 _SYLLABLE = re.compile("[\u3040-\u30ff\uac00-\ud7af]")
 _WHITE = re.compile(r"\s+")
-_STOPS = ":.!\u2026\uff1a\u3002\uff01\u061b\u06d4\u0964"
-"""What a sentence or an announcement ends with; also the full-width, Arabic and Devanagari forms."""
-_PREAMBLE = re.compile(rf"[^\n]{{1,{_LONGEST_PREAMBLE - 2}}}[{_STOPS}][^\S\n]?\n\s*")
-_ANNOUNCEMENT = re.compile(rf"([^\n]{{1,{_LONGEST_PREAMBLE - 2}}}[{_STOPS}])[^\S\n]?\n\n")
-_GOES_ON = re.compile(
-    r"\b(contin|resum|pick|rest of|weiter|fortsetz|repren|sigo|seguir|retom|riprend)"
-    r".*\b(where|left off|stop|interr|cut off|previous|unterbr|aufgeh|arr\u00eat|donde|onde|dove)"
-    r"|^(\u63a5\u7740\u4e0a\u6587|\u63a5\u4e0a\u6587|\u7ee7\u7eed\u4e0a\u6587|\u7d9a\u304d[\u304b\u3092]|\uc774\uc5b4\uc11c|"
-    r"\u041f\u0440\u043e\u0434\u043e\u043b\u0436|\u0627\u0644\u062a\u062a\u0645\u0629|\u0645\u062a\u0627\u0628\u0639\u0629|\u091c\u093e\u0930\u0940)",
-    re.IGNORECASE,
-)
-"""Words with which a model says that it goes on, in the languages most used."""
 
 
 class Diverged(Exception):  # noqa: N818 - it is an answer of the seam, not a fault of the program
@@ -116,7 +103,7 @@ class Seam:
     def _join(self) -> str:
         self._is_joined = True
         held = self._held
-        starts = _starts(held)
+        starts = preamble.starts(held)
         delivered = self._delivered.decode(errors="surrogatepass")
         for start in starts:
             if end := self._repetition(held[start:], is_first=not start):
@@ -130,8 +117,7 @@ class Seam:
                 self._retraced = len(said.encode(errors="surrogatepass"))
                 self._cut(start + agreed, "start_over")
                 return self._retrace(held[start + agreed :])
-        if (announced := _ANNOUNCEMENT.match(held)) and self._is_announcement(announced[1]):
-            at = announced.end()
+        if at := preamble.announced(held, self._tail, self._ended):
             return self._cut(at + _white_said_again(self._ended, held[at:]), "preamble")
         return self._cut(_white_said_again(self._ended, held), "exact")
 
@@ -163,10 +149,8 @@ class Seam:
     def _is_undecided(self) -> bool:
         """Whether more text could still turn what is held into a repetition of something delivered."""
         held = self._held
-        if any(self._may_repeat(held[start:]) for start in _starts(held)):
-            return True
-        # the first line may yet end like a preamble; a long one, or the rest of a sentence, is none
-        return "\n" not in held and _may_be_sentence(held) and len(held) < _LONGEST_PREAMBLE
+        may_repeat = any(self._may_repeat(held[start:]) for start in preamble.starts(held))
+        return may_repeat or preamble.may_become_one(held)
 
     def _may_repeat(self, said: str) -> bool:
         is_start_over = len(said) < _TAIL and self._beginning.startswith(said)
@@ -180,7 +164,7 @@ class Seam:
         if not count:
             return 0
         repeated, end, before = start[:count], _end_of(said, count), tail[: len(tail) - count].lstrip()
-        is_capital = _may_be_sentence(repeated) and (is_first or not _UNSPACED.match(repeated))
+        is_capital = preamble.may_be_sentence(repeated) and (is_first or not _UNSPACED.match(repeated))
         is_enough = (is_capital and not before) or self._is_enough(repeated, before[-1:], said, end)
         if not is_enough or _goes_on_repeating(before.rstrip(), repeated):
             return 0
@@ -216,31 +200,6 @@ class Seam:
         is_open = not self._ended and self._shown[-1:].isalnum() and said[:1].isupper()
         least = _MIN_START_OVER_GLUED if is_open else _MIN_START_OVER
         return len(said) >= least and not _repeats_itself(said)
-
-    def _is_announcement(self, line: str) -> bool:
-        """Whether the first line only says that the text goes on; nothing is repeated after it."""
-        if not _may_be_sentence(line) or ("\n" in self._ended and self._ended[-2:] != "  "):
-            return False
-        if _GOES_ON.search(line):
-            return True
-        letters, used = (
-            [unicodedata.name(letter, "").partition(" ")[0] for letter in text if letter.isalpha()]
-            for text in (line, self._tail[-1000:])
-        )
-        is_foreign = len(letters) >= _MIN_WORDS and set(letters).isdisjoint(used)
-        return is_foreign and not self._ended and self._shown[-1] not in f'{_STOPS}?"'
-
-
-def _starts(held: str) -> list[int]:
-    """Where in `held` the continuation proper may begin: at once, or after a preamble."""
-    preamble = _PREAMBLE.match(held)
-    is_one = preamble and _may_be_sentence(held) and preamble[0].count("\u3002") < 2  # noqa: PLR2004
-    return [0, preamble.end()] if preamble and is_one else [0]
-
-
-def _may_be_sentence(text: str) -> bool:
-    """Whether `text` may begin with a sentence of its own: with a capital, or in a script without them."""
-    return text[:1].isalpha() and not text[0].islower()
 
 
 def _agreement(one: AnyStr, other: AnyStr) -> int:
