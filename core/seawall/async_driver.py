@@ -12,12 +12,13 @@ import httpx2
 from anthropic import AnthropicError, AsyncCallNext
 
 from seawall import wire_errors
+from seawall.decisions import Offload
 from seawall.driver import BODY_ERRORS, PATIENCE, Driver, running
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 from seawall.reception import Reception
-from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
+from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step
 
 
 class AsyncDriver(Driver):
@@ -85,7 +86,7 @@ class AsyncDriver(Driver):
                 with anyio.move_on_after(seconds):
                     await self._woken.wait()
                 self.check()
-            case Work(work):
+            case Offload(work):
                 whole = _Whole(work)
                 try:
                     return await anyio.to_thread.run_sync(whole)

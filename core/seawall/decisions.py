@@ -6,7 +6,7 @@ A value that cannot be acted upon raises `ValueError` where it is made, so that 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Way = Literal["send", "restart", "prefill", "user_turn"]
 """How an attempt goes about the message: the first send, all over again, or on from what there is."""
@@ -176,6 +176,17 @@ class Offload:
     """
 
     work: Callable[[], Any]
+
+
+ANSWERS: Final[Mapping[str, tuple[type[Any], ...]]] = {
+    "pre_request": (Reject, Answer, Redirect, Replay, Wait, Amend),
+    "on_wait": (),
+    "on_accept": (),
+    "on_chunk": (Stop, Cut),
+    "on_error": (Retry, GiveUp),
+    "post_response": (),
+}
+"""What each hook may answer, once an `Offload` has become its result."""
 
 
 def _check_seconds(what: str, seconds: object) -> None:

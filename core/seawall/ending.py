@@ -5,7 +5,6 @@ from collections.abc import Generator
 from typing import Any, Literal, NoReturn
 
 from seawall import wire_errors
-from seawall.asking import Asking
 from seawall.assembly import Assembly
 from seawall.call import Call, Outcome
 from seawall.errors import SeawallError
@@ -19,10 +18,9 @@ _log = logging.getLogger("seawall.engine")
 class Ending:
     """The end of one call; failed, unless something else is said of it."""
 
-    def __init__(self, call: Call, hooks: CallHooks, asking: Asking) -> None:
+    def __init__(self, call: Call, hooks: CallHooks) -> None:
         self._call = call
         self._hooks = hooks
-        self._asking = asking
         self.status: Literal["completed", "failed", "stopped", "abandoned"] = "failed"
         self._error: Exception | None = None
 
@@ -58,7 +56,7 @@ class Ending:
         failure: SeawallError | None = None
         for hook in reversed(self._hooks.implementations("post_response")):
             try:
-                yield from self._asking.one(hook, "post_response", outcome)
+                yield from self._hooks.answer(hook, "post_response", call, outcome)
             except Abandoned:
                 continue
             except SeawallError as error:

@@ -13,11 +13,10 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 from seawall import wire_errors
-from seawall.asking import Asking
 from seawall.body import take_body
 from seawall.call import Attempt, Call
 from seawall.course import Course
-from seawall.decisions import Amend, Answer, GiveUp, Redirect, Replay, Retry, Wait, Way
+from seawall.decisions import Amend, Answer, GiveUp, Offload, Redirect, Replay, Retry, Wait, Way
 from seawall.description import describe
 from seawall.ending import Ending
 from seawall.errors import (
@@ -30,7 +29,7 @@ from seawall.frames import events_of, frame_of
 from seawall.hooks import CallHooks, Hooks, Plan, combine_errors, combine_requests
 from seawall.reception import Reception
 from seawall.replay import replayed, shown
-from seawall.steps import CLOSE, OPENED, Abandoned, Accepted, Send, Sleep, Step, Work
+from seawall.steps import CLOSE, OPENED, Abandoned, Accepted, Send, Sleep, Step
 
 _log = logging.getLogger("seawall.engine")
 
@@ -45,8 +44,7 @@ class Engine:
     def __init__(self, call: Call, hooks: Hooks, learned: set[Way] | None = None) -> None:
         self._call = call
         self._hooks = CallHooks(hooks)
-        self._asking = Asking(call, self._hooks)
-        self._ending = Ending(call, self._hooks, self._asking)
+        self._ending = Ending(call, self._hooks)
         self._course = Course(call, set() if learned is None else learned)
         self._reception: Reception | None = None
         """That of the current attempt."""
@@ -113,7 +111,7 @@ class Engine:
 
     def _plan(self) -> Generator[Step, Any, Plan]:
         while True:
-            said = yield from self._asking.all("pre_request", until=(Redirect, Replay, Wait))
+            said = yield from self._hooks.answers("pre_request", self._call, until=(Redirect, Replay, Wait))
             plan = combine_requests(self._in_time(said))
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
@@ -143,7 +141,7 @@ class Engine:
     def _replay(self, replay: Replay, plugin: str, amend: Amend) -> Generator[Step, Any, None]:
         """Go on from what an earlier process received; a caller that streams gets it now."""
         call, course = self._call, self._course.anew(amend.resume or self._course.resume)
-        course = yield Work(partial(replayed, call, course, replay.attempts))
+        course = yield Offload(partial(replayed, call, course, replay.attempts))
         if isinstance(course, Exception):
             call.earlier.clear()
             hook = next(h for h in self._hooks.implementations("pre_request") if h.plugin == plugin)
@@ -170,7 +168,7 @@ class Engine:
         if told != self._told:
             self._told = told
             _log.info("call %s: waiting %.1f s: %s", self._call.id, wait.seconds, wait.reason)
-            yield from self._asking.all("on_wait", wait)
+            yield from self._hooks.answers("on_wait", self._call, wait)
         yield Sleep(wait.seconds)
 
     def _request(self, amend: Amend) -> Send:
@@ -224,7 +222,7 @@ class Engine:
         attempt = self._call.attempts[-1]
         attempt.status, attempt.headers = accepted.status, accepted.headers
         attempt.request_id = accepted.headers.get("request-id")
-        yield from self._asking.all("on_accept")
+        yield from self._hooks.answers("on_accept", self._call)
         if accepted.body is None:
             return (yield from self._receive(accepted))
         return take_body(accepted, accepted.body, attempt, self._course.so_far)
@@ -257,7 +255,7 @@ class Engine:
             raise failure
         attempt = self._call.attempts[-1]
         wire_errors.note(attempt, failure)
-        decision = combine_errors((yield from self._asking.all("on_error", failure)))
+        decision = combine_errors((yield from self._hooks.answers("on_error", self._call, failure)))
         self._check_deadline(0.0, "another attempt", failure)
         if isinstance(decision, GiveUp):
             self._fail(failure, decision.reason)
@@ -278,7 +276,7 @@ class Engine:
             *(self._call.id, failed, self._course.way, delay, why),
         )
         wire_errors.let_go(failure)
-        yield from self._asking.all("on_wait", Wait(delay, reason))
+        yield from self._hooks.answers("on_wait", self._call, Wait(delay, reason))
         yield Sleep(delay)
 
     def _estimate_output(self) -> None:

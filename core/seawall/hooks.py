@@ -1,26 +1,16 @@
 """The hook implementations of the enabled plugins, in their order, and how their answers combine."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import pluggy
 
-from seawall.decisions import Amend, Answer, Cut, GiveUp, Redirect, Reject, Replay, Retry, Stop, Wait
+from seawall.decisions import ANSWERS, Amend, Answer, GiveUp, Offload, Redirect, Reject, Replay, Retry, Wait
 from seawall.errors import ConfigError, PluginError
 
 _log = logging.getLogger("seawall.hooks")
-
-_ANSWERS: Final[Mapping[str, tuple[type[Any], ...]]] = {
-    "pre_request": (Reject, Answer, Redirect, Replay, Wait, Amend),
-    "on_wait": (),
-    "on_accept": (),
-    "on_chunk": (Stop, Cut),
-    "on_error": (Retry, GiveUp),
-    "post_response": (),
-}
-"""What each hook may answer, once an `Offload` has become its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +77,31 @@ class CallHooks:
         implementations: tuple[Implementation, ...] = getattr(self._hooks, name)
         return implementations
 
+    def answers(
+        self, name: str, *args: object, until: tuple[type, ...] = ()
+    ) -> Generator[Offload, Any, list[tuple[str, Any]]]:
+        """Ask the implementations of a hook, up to a decision of `until`; returns them with their plugins.
+
+        Yields the work that may block; sent back is what it returned, or the exception it raised.
+        """
+        decisions = []
+        for hook in self.implementations(name):
+            decision = yield from self.answer(hook, name, *args)
+            decisions.append((hook.plugin, decision))
+            if isinstance(decision, until):
+                break
+        return decisions
+
+    def answer(self, hook: Implementation, name: str, *args: object) -> Generator[Offload, Any, Any]:
+        """Ask one implementation of a hook as `answers` does; returns its decision."""
+        decision = self.ask(hook, name, *args)
+        if isinstance(decision, Offload):
+            decision = yield decision
+            if isinstance(decision, Exception):
+                self.isolate(hook, name, decision)
+                return None
+        return self.checked(hook, name, decision)
+
     def ask(self, hook: Implementation, name: str, *args: object) -> Any:
         """Ask one hook implementation."""
         try:
@@ -97,7 +112,7 @@ class CallHooks:
 
     def checked(self, hook: Implementation, name: str, decision: Any) -> Any:
         """Return a decision that may answer hook `name`; another one is a failure of its plugin."""
-        if decision is None or isinstance(decision, _ANSWERS[name]):
+        if decision is None or isinstance(decision, ANSWERS[name]):
             return decision
         self.isolate(hook, name, TypeError(f"{type(decision).__name__} is no answer to {name}"))
         return None

@@ -2,13 +2,15 @@
 
 Bytes, too, are a step: deliver them to the caller. So is a `Reception`: feed it the body of the current
 response, piece by piece, and deliver what it returns, until the body ends or the attempt has failed. Heard
-back: the error that reading the body raised, or `None`.
+back: the error that reading the body raised, or `None`. And an `Offload`: call its `work` where blocking is
+allowed. Heard back: what it returns, or the exception it raises.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from seawall.decisions import Offload
 from seawall.reception import Reception
 
 OPENED: Final = b""
@@ -28,13 +30,6 @@ class Sleep:
     """Wait; nothing is heard back."""
 
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Call `work` where blocking is allowed. Heard back: what it returns, or the exception it raises."""
-
-    work: Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class Accepted:
     """Another middleware answered with a value of its own; there is nothing to check in it."""
 
 
-Step = bytes | Reception | Close | Sleep | Work | Send
+Step = bytes | Reception | Close | Sleep | Offload | Send
 
 
 class Abandoned(BaseException):

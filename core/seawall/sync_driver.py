@@ -13,12 +13,13 @@ from anthropic import AnthropicError, CallNext
 
 from seawall import wire_errors
 from seawall.collector import outside_collector
+from seawall.decisions import Offload
 from seawall.driver import BODY_ERRORS, PATIENCE, Driver, running
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 from seawall.reception import Reception
-from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step, Work
+from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step
 
 _LONGEST_WAIT: Final = 0.2
 
@@ -80,7 +81,7 @@ class SyncDriver(Driver):
             case Sleep(seconds):
                 self._sleep(seconds)
                 self.check()
-            case Work(work):
+            case Offload(work):
                 try:
                     return work()
                 except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from

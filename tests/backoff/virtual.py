@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import anthropic
 import httpx2
 
-from seawall import Call
+from seawall import Call, Offload
 from seawall.engine import Engine
 from seawall.hooks import Hooks
 from seawall.registry import manager_of
 from seawall.state import MemoryStore
-from seawall.steps import Abandoned, Accepted, Send, Sleep, Work
+from seawall.steps import Abandoned, Accepted, Send, Sleep
 from seawall_backoff import Backoff, BackoffSettings
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class World:
                     case Sleep(seconds):
                         self.slept.append(seconds)
                         yield seconds
-                    case Work(work):
+                    case Offload(work):
                         heard = work()
                     case Send():
                         self.sent.append(Sent(self.now, call, process, step))
@@ -144,6 +144,6 @@ class World:
             with suppress(StopIteration, Abandoned):
                 step = steps.throw(Abandoned(left))
                 while True:
-                    step = steps.send(step.work() if isinstance(step, Work) else None)
+                    step = steps.send(step.work() if isinstance(step, Offload) else None)
         except Exception as error:  # noqa: BLE001 - a test looks at it
             ended |= {"at": self.now, "error": error}

@@ -12,7 +12,7 @@ from seawall.frames import FrameBuffer, events_of, frame_of, parse
 from seawall.hooks import Hooks
 from seawall.reception import Reception
 from seawall.registry import manager_of
-from seawall.steps import CLOSE, OPENED, Abandoned, Accepted, Send, Sleep, Work
+from seawall.steps import CLOSE, OPENED, Abandoned, Accepted, Send, Sleep
 
 MESSAGE = {
     "id": "msg_1",
@@ -87,7 +87,7 @@ def drive(steps, answers):
                 if delivered := step.take(answers.pop(0)):
                     taken.append(delivered)
             answer = answers.pop(0) if step.failure is None else None
-        if isinstance(step, Work):
+        if isinstance(step, seawall.Offload):
             answer = step.work()
 
 
@@ -314,7 +314,7 @@ def test_work_is_given_to_the_driver_and_its_result_is_the_decision():
     plugin = Recorder(pre_request=[offload], post_response=[seawall.Offload(lambda: None)])
     _, steps = begin(plugin)
     taken, _ = drive(steps, [streamed(b"{}")])
-    assert [type(step).__name__ for step in taken] == ["Work", "Sleep", "Send", "Close", "Work"]
+    assert [type(step).__name__ for step in taken] == ["Offload", "Sleep", "Send", "Close", "Offload"]
 
 
 @pytest.mark.parametrize("at", range(4))

@@ -15,7 +15,7 @@ from seawall.frames import FrameBuffer, events_of, frame_of, parse
 from seawall.hooks import Hooks
 from seawall.reception import Reception
 from seawall.registry import manager_of
-from seawall.steps import Abandoned, Accepted, Send, Work
+from seawall.steps import Abandoned, Accepted, Send
 from seawall.wire_errors import stand_in
 from seawall_testkit import Fault, Simulator, blocks
 from seawall_testkit.grammar import violations
@@ -128,7 +128,7 @@ def process(*enabled, content=PLAIN, cut=None, stream=False, go_on=False, **para
             if cut is not None and not go_on:
                 end(steps)
                 return delivered, None, made
-        elif isinstance(step, Work):
+        elif isinstance(step, seawall.Offload):
             try:
                 answer = step.work()
             except Exception as error:  # noqa: BLE001 - as the drivers do
@@ -229,7 +229,7 @@ def test_a_caller_that_streams_has_what_came_before_the_request_is_sent():
     taken, answer = [], None
     while not (taken and isinstance(taken[-1], Send)):
         taken.append(steps.send(answer))
-        answer = taken[-1].work() if isinstance(taken[-1], Work) else None
+        answer = taken[-1].work() if isinstance(taken[-1], seawall.Offload) else None
     end(steps)
     events = [parse(frame)[1] for frame in FrameBuffer().feed(taken[-2])]
     assert [event["type"] for event in events] == [
