@@ -27,7 +27,7 @@ class AsyncDriver(Driver):
     def __init__(self, engine: Engine, exchange: Exchange, call_next: AsyncCallNext) -> None:
         super().__init__(engine, exchange)
         self._call_next = call_next
-        self._body: AsyncIterable[bytes] = _whole(b"")
+        self._body: AsyncIterable[bytes] = httpx2.ByteStream(b"")
         self._woken = anyio.Event()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:  # noqa: C901 - a chunk has one generator to pass
@@ -119,14 +119,9 @@ class AsyncDriver(Driver):
         except BODY_ERRORS as error:
             return self.wire_error(error)
         self.check()
-        if (whole := self.exchange.whole_body(send)) is not None:
-            self._body = _whole(whole)
-        elif response is not None and send.stream:
-            decoder = self.exchange.foreign_decoder()
-            body: Any = response.stream if self.exchange.is_plain else response.aiter_bytes()
-            self._body = body if decoder is None else decoder.aframes(body)
-            if self._seconds_left() is not None:
-                self._body = _until(self._seconds_left, self._body)
+        self._body = self.exchange.body(send)
+        if self._seconds_left() is not None:
+            self._body = _until(self._seconds_left, self._body)
         return self.exchange.accepted(send)
 
     def _seconds_left(self) -> float | None:
@@ -188,10 +183,6 @@ class _Whole:
     def _finish(self) -> None:
         self()
         self._ended.wait()
-
-
-async def _whole(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 class AsyncBody(httpx2.AsyncByteStream):

@@ -18,12 +18,14 @@ from anthropic.types.beta import BetaRawMessageStreamEvent
 
 from seawall import wire_errors
 from seawall.frames import events_of, frame_of
-from seawall.platform_streams import ForeignDecoder, decoder_of, reading_frames
+from seawall.platform_streams import decoder_of, reading_frames
 from seawall.steps import Accepted, Send
 
 _MESSAGES_PATH = "/v1/messages"
 _DESCRIBES_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
 """Headers that no longer hold for a body that was decoded."""
+
+_NOTHING = httpx2.ByteStream(b"")
 
 AnyResponse = APIResponse[Any] | AsyncAPIResponse[Any]
 
@@ -51,6 +53,14 @@ def repaired(request: APIRequest, result: Any) -> Any:
 
 def _is_json(response: httpx2.Response) -> bool:
     return bool(response.headers.get("content-type", "").startswith("application/json"))
+
+
+def _as_frames(response: httpx2.Response) -> bytes:
+    """The message of a JSON answer as frames; what is none as it is."""
+    try:
+        return b"".join(frame_of(event) for event in events_of(response.json()))
+    except (ValueError, LookupError, TypeError):
+        return response.content
 
 
 def _forget_body(response: httpx2.Response) -> None:
@@ -179,31 +189,24 @@ class Exchange:
             return self.response.request
         return httpx2.Request("POST", httpx2.URL(str(self._client.base_url)).join(_MESSAGES_PATH))
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the body is yet to be read and needs no decoding: its bytes can pass as they come."""
-        response = self.response
-        return (
-            response is not None
-            and not (response.is_stream_consumed or response.is_closed)
-            and "content-encoding" not in response.headers
-        )
+    def body(self, send: Send) -> Any:
+        """The body of the current response to a request for a stream, for the iteration of the client's kind.
 
-    def foreign_decoder(self) -> ForeignDecoder | None:
-        """The decoder of a platform that streams no server-sent events; `None` for all others."""
-        return decoder_of(self._answered_by)
-
-    def whole_body(self, send: Send) -> bytes | None:
-        """The message as frames, when a gateway that does not stream sent it as JSON; `None` for a stream.
-
-        Call it once the body of such a response was read.
+        A gateway that does not stream sends the message as JSON; its body must have been read.
         """
-        if self.response is None or not send.stream or not _is_json(self.response):
-            return None
-        try:
-            return b"".join(frame_of(event) for event in events_of(self.response.json()))
-        except (ValueError, LookupError, TypeError):
-            return self.response.content
+        response, is_async = self.response, self._is_async
+        if response is None or not send.stream:
+            return _NOTHING
+        if _is_json(response):
+            return httpx2.ByteStream(_as_frames(response))
+        if response.is_stream_consumed or response.is_closed or "content-encoding" in response.headers:
+            body: Any = response.aiter_bytes() if is_async else response.iter_bytes()
+        else:
+            body = response.stream  # its bytes can pass as they come
+        decoder = decoder_of(self._answered_by)
+        if decoder is None:
+            return body
+        return decoder.aframes(body) if is_async else decoder.frames(body)
 
     def must_read(self, send: Send) -> bool:
         """Whether the body is to be read at once: it is no stream."""
@@ -212,22 +215,17 @@ class Exchange:
 
     # -- what the caller gets
 
-    def as_received(self) -> Any:
-        """The current response, as it came."""
-        return self._foreign
-
     def streamed(self, body: httpx2.SyncByteStream | httpx2.AsyncByteStream) -> AnyResponse:
         """The response of a caller that streams, with `body` in the place of the server's."""
-        response = self._stand_in("text/event-stream; charset=utf-8", stream=body)
-        self._stand_in_ref = weakref.ref(response)
-        return self._reply(response, stream=True)
+        return self._reply("text/event-stream; charset=utf-8", stream=body)
 
-    def whole(self, message: Mapping[str, Any]) -> AnyResponse:
-        """The response of a caller that waits."""
-        response = self._stand_in("application/json", content=json.dumps(message).encode())
-        self._stand_in_ref = weakref.ref(response)
+    def whole(self, message: Mapping[str, Any] | None) -> Any:
+        """The response of a caller that waits; without a message the current one, as it came."""
+        if message is None:
+            return self._foreign
+        reply = self._reply("application/json", content=json.dumps(message).encode())
         self.note_elapsed()
-        return self._reply(response, stream=False)
+        return reply
 
     def note_elapsed(self) -> None:
         """Tell the response the caller has how long it took, as the server's knows once closed (P11)."""
@@ -236,7 +234,8 @@ class Exchange:
             with suppress(RuntimeError):  # a response that came without a connection does not know
                 stand_in.elapsed = self.response.elapsed
 
-    def _stand_in(self, content_type: str, **body: Any) -> httpx2.Response:
+    def _reply(self, content_type: str, **body: Any) -> AnyResponse:
+        """The SDK's response around one that stands in for the server's, with another body."""
         original = self.response
         if original is None or not original.is_success:
             # a plugin answers, perhaps after the server refused
@@ -245,9 +244,7 @@ class Exchange:
         for name in _DESCRIBES_THE_WIRE:
             headers.pop(name, None)
         headers["content-type"] = content_type
-        if "content" in body:
-            headers["content-length"] = str(len(body["content"]))
-        return _Decoded(
+        stand_in = _Decoded(
             original.status_code,
             headers=headers,
             request=original.request,
@@ -255,15 +252,13 @@ class Exchange:
             history=original.history,
             **body,
         )
-
-    def _reply(self, response: httpx2.Response, *, stream: bool) -> AnyResponse:
+        self._stand_in_ref = weakref.ref(stand_in)
         kind: type[AnyResponse] = AsyncAPIResponse if self._is_async else APIResponse
-        client = reading_frames(self._client if self._answered_by is None else self._answered_by)
         return kind(
-            raw=response,
+            raw=stand_in,
             cast_to=self._request.cast_to,
-            client=client,
-            stream=stream,
+            client=reading_frames(self._client if self._answered_by is None else self._answered_by),
+            stream="stream" in body,
             stream_cls=self._request.stream_cls,
             options=self._request.options,
             retries_taken=self._retries_taken,

@@ -94,7 +94,7 @@ class Protection(Middleware):
             return exchange.streamed(SyncBody(driver, frames))
         for _ in frames:
             pass
-        return exchange.whole(driver.message) if driver.message is not None else exchange.as_received()
+        return exchange.whole(driver.message)
 
     async def handle_async(self, request: APIRequest, call_next: AsyncCallNext) -> Any:
         """Run one call of an async client."""
@@ -107,7 +107,7 @@ class Protection(Middleware):
             return exchange.streamed(AsyncBody(driver, frames))
         async for _ in frames:
             pass
-        return exchange.whole(driver.message) if driver.message is not None else exchange.as_received()
+        return exchange.whole(driver.message)
 
     def _begin(self, request: APIRequest, *, is_async: bool) -> tuple[Engine, Exchange]:
         if request.retries_taken:

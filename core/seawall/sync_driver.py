@@ -137,12 +137,7 @@ class SyncDriver(Driver):
         except BODY_ERRORS as error:
             return self.wire_error(error)
         self.check()
-        if (whole := self.exchange.whole_body(send)) is not None:
-            self._body = iter([whole])
-        elif response is not None and send.stream:
-            decoder = self.exchange.foreign_decoder()
-            body: Any = response.stream if self.exchange.is_plain else response.iter_bytes()
-            self._body = body if decoder is None else decoder.frames(body)
+        self._body = self.exchange.body(send)
         return self.exchange.accepted(send)
 
 
