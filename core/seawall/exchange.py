@@ -16,7 +16,6 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, AsyncStream, St
 from anthropic.types import RawMessageStreamEvent
 from anthropic.types.beta import BetaRawMessageStreamEvent
 
-from seawall import wire_errors
 from seawall.frames import events_of, frame_of
 from seawall.platform_streams import decoder_of, reading_frames
 from seawall.steps import Accepted, Send
@@ -174,7 +173,7 @@ class Exchange:
         if response is None:
             return Accepted(response=None, status=200, body=b"", is_foreign=True)
         if not response.is_success:
-            return wire_errors.status_error(response)
+            return self._client._make_status_error_from_response(response)  # type: ignore[no-any-return] # noqa: SLF001
         status, headers = response.status_code, response.headers
         if send.stream:
             self._foreign = None  # it would hold the parameters, and with them the text so far, once more

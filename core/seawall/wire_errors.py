@@ -118,16 +118,6 @@ def error_event(response: httpx2.Response, body: Mapping[str, Any]) -> APIStatus
     return make_status_error(f"In the stream: {dict(body)}", body=body, response=stand_in)
 
 
-def status_error(response: httpx2.Response) -> APIStatusError:
-    """The SDK's error for a response that was read and is no success."""
-    text = response.text.strip()
-    try:
-        body: object = response.json()
-    except ValueError:
-        return make_status_error(text or f"Error code: {response.status_code}", body=text, response=response)
-    return make_status_error(f"Error code: {response.status_code} - {body}", body=body, response=response)
-
-
 def transport_error(error: Exception, request: httpx2.Request) -> APIConnectionError:
     """The SDK's error for an exception of the HTTP library while a body was read."""
     if isinstance(error, httpx2.TimeoutException):
