@@ -94,7 +94,13 @@ def parse(frame: bytes) -> tuple[str, Event | None]:
         elif field == b"data":
             lines.append(value)
     data = b"\n".join(lines)
-    return name, _object(name, data) if data else None
+    try:
+        return name, _object(data) if data else None
+    except ValueError:
+        if name in _NAMES:
+            raise
+        # an event that the API does not have may hold anything
+        return name, None
 
 
 def _quickly_parsed(frame: bytes) -> tuple[str, Event] | None:
@@ -114,32 +120,18 @@ def _quickly_parsed(frame: bytes) -> tuple[str, Event] | None:
     return (name, event) if event.__class__ is dict else None
 
 
-def _object(name: str, data: bytes) -> Event | None:
-    """The object of an event; `None` when an event that the API does not have holds something else."""
-    try:
-        return _json(data)
-    except ValueError:
-        if name in _NAMES:
-            raise
-        return None
-
-
-def _json(data: bytes) -> Event:
+def _object(data: bytes) -> Event:
     try:
         event = from_json(data, cache_strings="keys")
     except ValueError:
-        event = _json_with_half_pairs(data)
+        try:
+            # it refuses a lone half of a surrogate pair, which the API may send and the SDK accepts
+            event = json.loads(data.decode())
+        except RecursionError as error:
+            raise ValueError("the data of an event is nested too deeply") from error
     if not isinstance(event, dict):
         raise ValueError(f"the data of an event is a JSON object, not {type(event).__name__}")  # noqa: TRY004
     return event
-
-
-def _json_with_half_pairs(data: bytes) -> Any:
-    """The fast parser refuses a lone half of a surrogate pair, which the API may send and the SDK accepts."""
-    try:
-        return json.loads(data.decode())
-    except RecursionError as error:
-        raise ValueError("the data of an event is nested too deeply") from error
 
 
 def is_stop(rest: bytes) -> bool:
