@@ -87,7 +87,7 @@ class Configuration:
         """Who says something, in the order in which later ones win."""
         self.tables: dict[str, Any] = {}
         for source in self.sources:
-            self.tables = _deep_update(self.tables, source.tables)
+            self.tables = _updated(self.tables, source.tables)
 
     def core(self) -> CoreSettings:
         """Return the settings that belong to no plugin.
@@ -119,7 +119,7 @@ class Configuration:
         valid = {*TOP, *valid}
         for key in self.tables:
             if key not in valid:
-                raise self._unknown((key,), valid)
+                raise ConfigError(f"{self.place((key,))}: {unknown((key,), valid)}")
         for variable in sorted(filter(_is_ours, os.environ)):
             _check_variable(variable, {name.lower() for name in valid})
 
@@ -143,9 +143,6 @@ class Configuration:
         source = self.source(place_of(first, path))
         said = complaint(first, model, path, as_json=source.is_variable)
         raise ConfigError(f"{source.name}: {said}")
-
-    def _unknown(self, where: tuple[str, ...], valid: Iterable[str]) -> ConfigError:
-        return ConfigError(f"{self.place(where)}: {unknown(where, valid)}")
 
 
 def files_here() -> list[Path]:
@@ -246,11 +243,8 @@ def _check_variable(variable: str, valid: Iterable[str]) -> None:
         raise ConfigError(f"variable {variable}: unknown setting {name!r}{hint(name, valid)}")
 
 
-def _deep_update(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        old = result.get(key)
-        result[key] = (
-            _deep_update(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-        )
-    return result
+def _updated(old: Any, new: Any) -> Any:
+    """Return `new`; if both are tables, with what only `old` says, at every depth."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return new
+    return {**old, **{key: _updated(old.get(key), value) for key, value in new.items()}}
