@@ -1,7 +1,7 @@
 """Entry points and settings in, hooks out: which plugins there are, which of them run, their instances."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -166,12 +166,9 @@ def name_of(plugin: object) -> str:
 def _given(plugins: Sequence[str | object], there: Mapping[str, Installed]) -> list[Any]:
     """Return the entries given to `protect`."""
     place = "plugins given to protect()"
-    if isinstance(plugins, str):
+    if isinstance(plugins, str) or not isinstance(plugins, Iterable):
         raise ConfigError(f"{place}: plugins = {plugins!r}: a list is expected")
-    try:
-        entries = list(plugins)
-    except TypeError as error:
-        raise ConfigError(f"{place}: plugins = {plugins!r}: a list is expected") from error
+    entries = list(plugins)
     _check_entries(entries, there, place)
     return entries
 
