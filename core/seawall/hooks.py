@@ -1,7 +1,7 @@
 """The hook implementations of the enabled plugins, in their order, and how their answers combine."""
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -181,33 +181,25 @@ def combine_requests(decisions: Iterable[tuple[str, Any]]) -> Plan:
 
 
 def _merged(amends: Iterable[tuple[str, Amend]]) -> Amend:
-    params, headers, rest = _Merge("params"), _Merge("headers"), _Merge("Amend")
+    merged: dict[str, dict[str, Any]] = {"params": {}, "headers": {}, "Amend": {}}
+    said_by: dict[tuple[str, str], str] = {}
     for plugin, amend in amends:
-        params.add(plugin, amend.params)
-        headers.add(plugin, {name.lower(): value for name, value in amend.headers.items()})
         own = {"stream": amend.stream, "timeout": amend.timeout, "resume": amend.resume}
-        rest.add(plugin, {name: value for name, value in own.items() if value is not None})
-    return Amend(params=params.values, headers=headers.values, **rest.values)
-
-
-class _Merge:
-    """Merges mappings; remembers who said what, to name both when they differ."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._who: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
-
-    def add(self, plugin: str, values: Mapping[str, Any]) -> None:
-        for key, value in values.items():
-            if key in self.values and self.values[key] != value:
-                # the values may be content, which belongs into no message
-                raise ConfigError(
-                    f"plugins {self._who[key]!r} and {plugin!r} set {self._what}[{key!r}] to different "
-                    f"values; take one of them out of `plugins`, or set them alike"
-                )
-            self.values[key] = value
-            self._who.setdefault(key, plugin)
+        said = {
+            "params": amend.params,
+            "headers": {name.lower(): value for name, value in amend.headers.items()},
+            "Amend": {name: value for name, value in own.items() if value is not None},
+        }
+        for what, values in said.items():
+            for key, value in values.items():
+                other = said_by.setdefault((what, key), plugin)
+                if merged[what].setdefault(key, value) != value:
+                    # the values may be content, which belongs into no message
+                    raise ConfigError(
+                        f"plugins {other!r} and {plugin!r} set {what}[{key!r}] to different values; "
+                        f"take one of them out of `plugins`, or set them alike"
+                    )
+    return Amend(params=merged["params"], headers=merged["headers"], **merged["Amend"])
 
 
 def combine_errors(decisions: Iterable[tuple[str, Any]]) -> Retry | GiveUp | None:
