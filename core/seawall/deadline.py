@@ -33,8 +33,4 @@ def deadline(seconds: float) -> Iterator[None]:
 def remaining_time() -> Callable[[], float]:
     """Return a function that tells the seconds left of the deadline that holds here, `inf` without one."""
     moment = _moment.get()
-    return _forever if moment == math.inf else lambda: moment - time.monotonic()
-
-
-def _forever() -> float:
-    return math.inf
+    return lambda: moment - time.monotonic()
