@@ -42,7 +42,7 @@ class Engine:
     """
 
     def __init__(self, call: Call, hooks: Hooks, learned: set[Way] | None = None) -> None:
-        self._call = call
+        self.call = call
         self._hooks = CallHooks(hooks)
         self._ending = Ending(call, self._hooks)
         self._course = Course(call, set() if learned is None else learned)
@@ -55,11 +55,6 @@ class Engine:
         """The attempt and the reason of the last wait that was told."""
         call.estimate = partial(self._hooks.estimate, model=call.model)
         call.describe = partial(describe, hooks, call.store, call.state_dir)
-
-    @property
-    def call(self) -> Call:
-        """The call that it runs."""
-        return self._call
 
     def run(self) -> Generator[Step, Any, dict[str, Any] | None]:
         """Yield steps until the call has ended.
@@ -89,21 +84,18 @@ class Engine:
 
     def _conduct(self) -> Generator[Step, Any, dict[str, Any] | None]:
         while True:
-            self._call.attempts.append(Attempt(self._call.attempt + 1, self._course.way))
+            self.call.attempts.append(Attempt(self.call.attempt + 1, self._course.way))
             self._reception = None
             plan = yield from self._plan()
             if plan.answer is not None:
                 return (yield from self._answer(plan.answer.message))
             # not in a variable: it holds the text so far once more
             accepted = yield self._request(plan.amend)
-            if not isinstance(accepted, Accepted):
-                failure: Exception | None = accepted
-            else:
-                failure = yield from self._accept(accepted)
+            failure = accepted if isinstance(accepted, Exception) else (yield from self._accept(accepted))
             if failure is None:
                 self._doubt()
                 self._course.learn()
-                return self._course.so_far.message() if self._is_streamed and not self._call.stream else None
+                return self._course.so_far.message() if self._is_streamed and not self.call.stream else None
             yield CLOSE
             yield from self._recover(failure)
 
@@ -111,7 +103,7 @@ class Engine:
 
     def _plan(self) -> Generator[Step, Any, Plan]:
         while True:
-            said = yield from self._hooks.answers("pre_request", self._call, until=(Redirect, Replay, Wait))
+            said = yield from self._hooks.answers("pre_request", self.call, until=(Redirect, Replay, Wait))
             plan = combine_requests(self._in_time(said))
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
@@ -128,19 +120,17 @@ class Engine:
 
     def _in_time(self, said: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
         """The decisions less any `Answer` that could only follow a part of another, which the caller has."""
-        late = (
-            [plugin for plugin, answer in said if isinstance(answer, Answer)] if self._course.is_shown else []
-        )
+        late = [plugin for plugin, decision in said if isinstance(decision, Answer) and self._course.is_shown]
         if late:
             _log.warning(
                 "call %s: the answer of plugin %r is not taken: the caller has a part of the model's already",
-                *(self._call.id, late[0]),
+                *(self.call.id, late[0]),
             )
         return [(plugin, decision) for plugin, decision in said if plugin not in late]
 
     def _replay(self, replay: Replay, plugin: str, amend: Amend) -> Generator[Step, Any, None]:
         """Go on from what an earlier process received; a caller that streams gets it now."""
-        call, course = self._call, self._course.anew(amend.resume or self._course.resume)
+        call, course = self.call, self._course.anew(amend.resume or self._course.resume)
         course = yield Offload(partial(replayed, call, course, replay.attempts))
         if isinstance(course, Exception):
             call.earlier.clear()
@@ -156,7 +146,7 @@ class Engine:
 
     def _redirect(self, redirect: Redirect) -> Wait:
         """Ask another model from now on; returns how it is told."""
-        call, before = self._call, self._call.model
+        call, before = self.call, self.call.model
         call.params = {**call.params, "model": redirect.model}
         call.estimate = partial(self._hooks.estimate, model=call.model)
         self._course.redirect()
@@ -164,15 +154,15 @@ class Engine:
 
     def _wait(self, wait: Wait) -> Generator[Step, Any, None]:
         """Wait; told once for each reason of an attempt, however often the hooks ask for more of it."""
-        told = (self._call.attempt, wait.reason)
+        told = (self.call.attempt, wait.reason)
         if told != self._told:
             self._told = told
-            _log.info("call %s: waiting %.1f s: %s", self._call.id, wait.seconds, wait.reason)
-            yield from self._hooks.answers("on_wait", self._call, wait)
+            _log.info("call %s: waiting %.1f s: %s", self.call.id, wait.seconds, wait.reason)
+            yield from self._hooks.answers("on_wait", self.call, wait)
         yield Sleep(wait.seconds)
 
     def _request(self, amend: Amend) -> Send:
-        call = self._call
+        call = self.call
         # a body that trickles in without being a stream could not be left at a deadline, and one that goes on
         # with a message could not be joined to it
         must_stream = call.remaining() < math.inf or call.attempts[-1].continues
@@ -193,7 +183,7 @@ class Engine:
 
     def _check_deadline(self, seconds: float, what: str, failure: Exception | None = None) -> None:
         """Fail if the deadline passes before what takes `seconds` is done."""
-        left = self._call.remaining()
+        left = self.call.remaining()
         if left > seconds:
             return
         said = f"{max(left, 0.0):.1f} s of the deadline are left; {what} takes {seconds:.1f} s"
@@ -204,7 +194,7 @@ class Engine:
     def _answer(self, message: Mapping[str, Any]) -> Generator[Step, Any, dict[str, Any] | None]:
         """Give the caller a message that a plugin had."""
         self._course.so_far.adopt(message)
-        if not self._call.stream:
+        if not self.call.stream:
             return dict(message)
         yield from self._open()
         yield b"".join(frame_of(event) for event in events_of(message))
@@ -213,16 +203,16 @@ class Engine:
     # -- during an attempt
 
     def _open(self) -> Generator[Step, Any, None]:
-        if self._call.stream and not self._is_open:
+        if self.call.stream and not self._is_open:
             self._is_open = True
             yield OPENED
 
     def _accept(self, accepted: Accepted) -> Generator[Step, Any, Exception | None]:
         """Take in an answer; returns why it failed."""
-        attempt = self._call.attempts[-1]
+        attempt = self.call.attempts[-1]
         attempt.status, attempt.headers = accepted.status, accepted.headers
         attempt.request_id = accepted.headers.get("request-id")
-        yield from self._hooks.answers("on_accept", self._call)
+        yield from self._hooks.answers("on_accept", self.call)
         if accepted.body is None:
             return (yield from self._receive(accepted))
         return take_body(accepted, accepted.body, attempt, self._course.so_far)
@@ -232,16 +222,16 @@ class Engine:
         yield from self._open()
         self._course.begin()
         so_far, resume = self._course.so_far, self._course.resume
-        self._reception = reception = Reception(self._call, self._hooks, so_far, accepted.response, resume)
+        self._reception = reception = Reception(self.call, self._hooks, so_far, accepted.response, resume)
         if delivered := reception.end((yield reception)):
             yield delivered
         return reception.failure
 
     def _doubt(self) -> None:
         """Say so when a continuation added nothing: was the message whole, or did the model give it up?"""
-        attempt, reception = self._call.attempts[-1], self._reception
+        attempt, reception = self.call.attempts[-1], self._reception
         if attempt.continues and reception is not None and reception.added_nothing:
-            _log.warning("call %s: asked to go on, the model added nothing; it may be short", self._call.id)
+            _log.warning("call %s: asked to go on, the model added nothing; it may be short", self.call.id)
 
     # -- after an attempt failed
 
@@ -253,9 +243,9 @@ class Engine:
             self._fail(failure, "stopped")
         if isinstance(failure, PluginError | ConfigError):
             raise failure
-        attempt = self._call.attempts[-1]
+        attempt = self.call.attempts[-1]
         wire_errors.note(attempt, failure)
-        decision = combine_errors((yield from self._hooks.answers("on_error", self._call, failure)))
+        decision = combine_errors((yield from self._hooks.answers("on_error", self.call, failure)))
         self._check_deadline(0.0, "another attempt", failure)
         if isinstance(decision, GiveUp):
             self._fail(failure, decision.reason)
@@ -273,10 +263,10 @@ class Engine:
         why = "" if reason == failed else f": {reason}"
         _log.info(
             "call %s: %s; the next one (%s) in %.1f s%s",
-            *(self._call.id, failed, self._course.way, delay, why),
+            *(self.call.id, failed, self._course.way, delay, why),
         )
         wire_errors.let_go(failure)
-        yield from self._hooks.answers("on_wait", self._call, Wait(delay, reason))
+        yield from self._hooks.answers("on_wait", self.call, Wait(delay, reason))
         yield Sleep(delay)
 
     def _estimate_output(self) -> None:
