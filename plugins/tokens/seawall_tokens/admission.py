@@ -9,29 +9,19 @@ and what attempts that ended did not use of what was taken for them.
 from collections.abc import Mapping
 from typing import Any, Final, TypedDict
 
-from seawall.state import Document, Step, leases
-from seawall_tokens import buckets, fair_queue
+from seawall.state import Document, Step, clock, leases
+from seawall_tokens import buckets, cache_writes, demand, fair_queue
 from seawall_tokens.fair_queue import Place
 
 LASTS: Final = 15.0
 """Seconds that the lease of a process lasts; it is renewed each second."""
 _UNKNOWN: Final = 8
 """Attempts in flight while no answer has told the limits."""
-_ALPHA: Final = 0.5
-"""Part of what flows in while the answers in flight are written that is counted on."""
-_SPEED: Final = 80.0
-"""Output tokens a second of one answer."""
 _SHORTEST, _LONGEST = 0.02, 10.0
 """Seconds that a request waits before it asks again."""
 _EARLY: Final = 0.7
 """Part of the time until it will be admitted after which a request that is not next asks again: those before
 it may have left."""
-_WARM: Final = 300.0
-"""Seconds that a prefix stays in the prompt cache after it was used:
-https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
-_WRITING: Final = 30.0
-"""Seconds after which nobody waits any longer for the answer to the first request with a prefix."""
-_PREFIXES: Final = 64
 
 NAMES: Final = {"requests": "requests", "input": "input tokens", "output": "output tokens"}
 """The dimensions, as a person calls them."""
@@ -101,13 +91,8 @@ def _govern(document: Document, arguments: Mapping[str, Any]) -> tuple[Document,
     request: Request | None = arguments["request"]
     if request is None:
         return document, None
-    document = fair_queue.with_place(document, request["ticket"], request, _cost(document, request))
+    document = fair_queue.with_place(document, request["ticket"], request, demand.cost(document, request))
     return _decided(document, request, arguments)
-
-
-GOVERN: Final = Step("govern", _govern)
-"""Takes `now`, `limits` (as `buckets.begun`), `report`, `request` or `None`, `reserves` (whether the server
-reserves `max_tokens`) and `max_concurrent`; returns a `Verdict` if there is a request."""
 
 
 def _reported(document: Document, report: Report, reserves: bool) -> Document:  # noqa: FBT001 - an argument of the step
@@ -127,49 +112,23 @@ def _reported(document: Document, report: Report, reserves: bool) -> Document:  
         document = {**document, "is_known": True}
     if report["rejected"] is not None:
         document = buckets.rejected(document, report["rejected"])
-    document = _warmed(buckets.succeeded(document, report["succeeded"]), report["warm"])
+    document = cache_writes.warmed(buckets.succeeded(document, report["succeeded"]), report["warm"])
     return fair_queue.without(document, report["left"])
 
 
-def _warmed(document: Document, prefixes: list[str]) -> Document:
-    if not prefixes:
-        return document
-    until = document["time"] + _WARM
-    known = {**document.get("prefixes", {}), **{prefix: [1, until] for prefix in prefixes}}
-    kept = sorted(known.items(), key=lambda item: item[1][1])[-_PREFIXES:]
-    return {**document, "prefixes": {prefix: state for prefix, state in kept if state[1] > document["time"]}}
-
-
-def _cost(document: Document, request: Request) -> float:
-    """Minutes of the limits that a request takes."""
-    amounts = {"requests": 1.0, "input": request["input"], "output": request["output"]}
-    limits = buckets.limits_of(document)
-    return sum(amounts[name] / limit for name, limit in limits.items()) or 1.0
-
-
 def _decided(document: Document, request: Request, arguments: Mapping[str, Any]) -> tuple[Document, Verdict]:
-    ticket, ahead, blocked = request["ticket"], [], _is_written(document, request["prefix"])
-    for other, place in fair_queue.places(document).items():
-        if other == ticket:
-            break
-        if not _is_written(document, place.prefix):
-            ahead.append(place)
-    mine = Place(*document["queue"][ticket])
-    needs = _needs(document, ahead, mine, reserves=arguments["reserves"])
+    mine, ahead = fair_queue.place(document, request["ticket"]), _ahead(document, request["ticket"])
+    held = leases.held(document)
+    needs = demand.needs(document, held, ahead, mine, reserves=arguments["reserves"])
     seconds, name = buckets.seconds_until(document, needs)
     reason = f"{NAMES[name]} per minute" if name else ""
-    if (held := document.get("held_until", 0.0) - document["time"]) > seconds:
-        seconds, reason = held, "a rate limit"
-    streams = leases.held(document).get("streams", 0)
-    if blocked:
-        reason = "the first request with this prompt, to read it from the cache"
-    elif arguments["max_concurrent"] is not None and streams >= arguments["max_concurrent"]:
-        reason = f"one of the {streams:.0f} running calls to end (max_concurrent)"
-    elif not document.get("is_known") and not arguments["limits"] and streams >= _UNKNOWN:
-        reason = "a first answer, to learn the limits"
-    elif not ahead and not reason:
+    until = document.get("held_until", 0.0) - document["time"]
+    if until > seconds:
+        seconds, reason = until, "a rate limit"
+    reason = _obstacle(document, held.get("streams", 0), request, arguments) or reason
+    if not ahead and not reason:
         return _admitted(document, request, mine, arguments)
-    wait = seconds if not ahead and reason else _EARLY * seconds
+    wait = _EARLY * seconds if ahead else seconds
     wait = min(max(wait, _SHORTEST if wait else _SHORTEST * 5), _LONGEST)
     verdict = _verdict(
         document,
@@ -179,39 +138,25 @@ def _decided(document: Document, request: Request, arguments: Mapping[str, Any])
         ahead=len(ahead),
         reason=reason or "requests before it",
     )
-    return fair_queue.staying(document, ticket, wait), verdict
+    return fair_queue.staying(document, request["ticket"], wait), verdict
 
 
-def _is_written(document: Document, prefix: str) -> bool:
-    """Whether the first request with a prefix is under way, so that another could not read it yet."""
-    is_warm, until = document.get("prefixes", {}).get(prefix, (1, 0.0))
-    return not is_warm and bool(until > document["time"])
+def _ahead(document: Document, ticket: str) -> list[Place]:
+    """Return what goes before a request: not what waits for the cache."""
+    waiting = fair_queue.before(document, ticket)
+    return [place for place in waiting if not cache_writes.is_written(document, place.prefix)]
 
 
-def _needs(document: Document, ahead: list[Place], mine: Place, *, reserves: bool) -> dict[str, float]:
-    """What the buckets must hold for one request to go, after those ahead of it.
-
-    One that needs more than a bucket can hold goes when it is full, and leaves a debt.
-    """
-    own = {"requests": 1.0, "input": float(mine.input), "output": float(mine.output)}
-    before = {
-        "requests": float(len(ahead)),
-        "input": float(sum(place.input for place in ahead)),
-        "output": sum(place.output for place in ahead) + (0.0 if reserves else _in_flight(document)),
-    }
-    needs = {}
-    for name in buckets.limits_of(document):
-        most = buckets.capacity(document, name)
-        needs[name] = before[name] + min(own[name] + buckets.left_alone(document, name), most)
-    return needs
-
-
-def _in_flight(document: Document) -> float:
-    """Output tokens that running attempts may still write, less a part of what flows in meanwhile."""
-    held, limit = leases.held(document), buckets.limits_of(document).get("output", 0.0)
-    outstanding, streams = held.get("output", 0.0), held.get("streams", 0)
-    lasts = outstanding / (streams * _SPEED) if streams else 0.0
-    return outstanding - _ALPHA * limit * buckets.share(document) / buckets.FULL * lasts
+def _obstacle(document: Document, streams: float, request: Request, arguments: Mapping[str, Any]) -> str:
+    """Return what a request waits for besides the buckets; empty if for nothing."""
+    most = arguments["max_concurrent"]
+    if cache_writes.is_written(document, request["prefix"]):
+        return "the first request with this prompt, to read it from the cache"
+    if most is not None and streams >= most:
+        return f"one of the {streams:.0f} running calls to end (max_concurrent)"
+    if not document.get("is_known") and not arguments["limits"] and streams >= _UNKNOWN:
+        return "a first answer, to learn the limits"
+    return ""
 
 
 def _admitted(
@@ -225,10 +170,7 @@ def _admitted(
     more = {"output": request["output"], "streams": 1}
     document, _ = leases.adjust(document, owner, more, document["time"] + LASTS)
     document = fair_queue.without(document, [request["ticket"]], served=True)
-    prefix = request["prefix"]
-    if prefix and document.get("prefixes", {}).get(prefix, (1, 0.0))[1] <= document["time"]:
-        first = {prefix: [0, document["time"] + _WRITING]}
-        document = {**document, "prefixes": {**document.get("prefixes", {}), **first}}
+    document = cache_writes.written(document, request["prefix"])
     return document, _verdict(document, mine, is_admitted=True)
 
 
@@ -245,3 +187,109 @@ def _verdict(document: Document, mine: Place, **said: Any) -> Verdict:
     }
     verdict.update(said)  # type: ignore[typeddict-item] # keys of it, by its callers
     return verdict
+
+
+_LUA: Final = f"""{clock.LUA}{leases.LUA}{buckets.LUA}{fair_queue.LUA}{cache_writes.LUA}{demand.LUA}
+local NAMES = {{{", ".join(f"{name} = '{title}'" for name, title in NAMES.items())}}}
+
+local function reported(document, report, reserves)
+  local amounts, written = {{}}, reserves and 0 or report.written
+  for name, amount in pairs(report.unused) do
+    amounts[name] = -amount
+  end
+  amounts.output = written - (report.unused.output or 0)
+  taken(document, amounts)
+  release(document, report.owner)
+  if report.streams ~= 0 then
+    local amounts = {{output = report.outstanding, streams = report.streams}}
+    grant(document, report.owner, amounts, document.time + {LASTS})
+  end
+  if given(report.said) then
+    synced(document, report.said)
+  end
+  document.is_known = report.is_answered or document.is_known
+  if given(report.rejected) then
+    rejected(document, report.rejected)
+  end
+  succeeded(document, report.succeeded)
+  warmed(document, report.warm)
+  without(document, report.left)
+end
+
+local function ahead(document, ticket)
+  local found = {{}}
+  for _, place in ipairs(before(document, ticket)) do
+    if not is_written(document, place[PREFIX]) then
+      found[#found + 1] = place
+    end
+  end
+  return found
+end
+
+local function obstacle(document, streams, request)
+  local most = given(arguments.max_concurrent)
+  if is_written(document, request.prefix) then
+    return 'the first request with this prompt, to read it from the cache'
+  elseif most and streams >= most then
+    return string.format('one of the %.0f running calls to end (max_concurrent)', streams)
+  elseif not document.is_known and next(arguments.limits) == nil and streams >= {_UNKNOWN} then
+    return 'a first answer, to learn the limits'
+  end
+end
+
+local function verdict(document, mine, said)
+  said.is_admitted, said.wait, said.estimate = said.is_admitted or false, said.wait or 0, said.estimate or 0
+  said.ahead, said.reason, said.tags = said.ahead or 0, said.reason or '', {{mine[FINISH], mine[START]}}
+  said.time, said.taken = document.time, document.taken
+  return said
+end
+
+local function admitted(document, request, mine)
+  local amounts = {{requests = 1, input = request.input}}
+  if arguments.reserves then
+    amounts.output = request.output
+  end
+  taken(document, amounts)
+  local more = {{output = request.output, streams = 1}}
+  adjust(document, arguments.report.owner, more, document.time + {LASTS})
+  without(document, {{request.ticket}}, true)
+  written(document, request.prefix)
+  return verdict(document, mine, {{is_admitted = true}})
+end
+
+local function decided(document, request)
+  local mine, ahead = document.queue[request.ticket], ahead(document, request.ticket)
+  local held = held(document)
+  local seconds, name = seconds_until(document, needs(document, held, ahead, mine, arguments.reserves))
+  local reason = name ~= '' and NAMES[name] .. ' per minute' or nil
+  local until_sent = (document.held_until or 0) - document.time
+  if until_sent > seconds then
+    seconds, reason = until_sent, 'a rate limit'
+  end
+  reason = obstacle(document, held.streams or 0, request) or reason
+  if #ahead == 0 and not reason then
+    return admitted(document, request, mine)
+  end
+  local wait = #ahead == 0 and seconds or {_EARLY} * seconds
+  wait = math.min(math.max(wait, wait ~= 0 and {_SHORTEST} or {_SHORTEST} * 5), {_LONGEST})
+  staying(document, request.ticket, wait)
+  return verdict(document, mine, {{
+    wait = wait, estimate = math.max(seconds, wait), ahead = #ahead, reason = reason or 'requests before it'
+  }})
+end
+
+begun(document, arguments.now, arguments.limits)
+expire(document, document.time)
+reported(document, arguments.report, arguments.reserves)
+expired(document)
+local request = given(arguments.request)
+if not request then
+  return document, nil
+end
+with_place(document, request.ticket, request, cost(document, request))
+return document, decided(document, request)
+"""
+
+GOVERN: Final = Step("govern", _govern, _LUA)
+"""Takes `now`, `limits` (as `buckets.begun`), `report`, `request` or `None`, `reserves` (whether the server
+reserves `max_tokens`) and `max_concurrent`; returns a `Verdict` if there is a request."""

@@ -112,18 +112,6 @@ local function add(held, amounts, sign)
   end
 end
 
-local function held(document)
-  local owners, total = {{}}, {{}}
-  for owner in pairs(document.leases or {{}}) do
-    owners[#owners + 1] = owner
-  end
-  table.sort(owners)
-  for _, owner in ipairs(owners) do
-    add(total, document.leases[owner].amounts, 1)
-  end
-  return total
-end
-
 local function opened(document, window)
   document.spent = document.spent or {{}}
   local spent, count, first = document.spent, 0, nil
@@ -167,12 +155,8 @@ end
 local seconds = elapsed(document, arguments.now, {AT_MOST})
 document.time = (document.time or 0) + seconds
 expire(document, document.time, arguments.dead)
-local owners, results, total = {{}}, {{}}, held(document)
-for owner in pairs(arguments.entries) do
-  owners[#owners + 1] = owner
-end
-table.sort(owners)
-for _, owner in ipairs(owners) do
+local results, total = {{}}, held(document)
+for _, owner in ipairs(sorted_keys(arguments.entries)) do
   add(total, release(document, owner), -1)
   results[owner] = booked(document, owner, arguments.entries[owner], total, arguments.limit)
 end

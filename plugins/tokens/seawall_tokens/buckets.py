@@ -50,11 +50,13 @@ def begun(document: Document, now: float, limits: Mapping[str, float]) -> Docume
 
 def limits_of(document: Document) -> dict[str, float]:
     """Return the limits a minute that hold, by dimension."""
+    names = {*document.get("limits", {}), *document.get("configured", {})}
+    return {name: _limit(document, name) for name in sorted(names)}
+
+
+def _limit(document: Document, name: str) -> float:
     learned, configured = document.get("limits", {}), document.get("configured", {})
-    return {
-        name: min(learned.get(name, float("inf")), configured.get(name, float("inf")))
-        for name in sorted({*learned, *configured})
-    }
+    return float(min(learned.get(name, math.inf), configured.get(name, math.inf)))
 
 
 def share(document: Document) -> float:
@@ -67,7 +69,7 @@ def capacity(document: Document, name: str) -> float:
 
     "60 RPM might be enforced as 1 request per second": how deep the API's buckets are is not documented.
     """
-    return min(limits_of(document)[name] * share(document), _depth(document, name))
+    return min(_limit(document, name) * share(document), _depth(document, name))
 
 
 def _depth(document: Document, name: str) -> float:
@@ -77,7 +79,7 @@ def _depth(document: Document, name: str) -> float:
 def left_alone(document: Document, name: str) -> float:
     """Return how much of a bucket is left alone now; of a shallow one a third at most."""
     part = 0.0 if name == "requests" else guard(document)
-    return min(part * limits_of(document)[name], _depth(document, name) / 3)
+    return min(part * _limit(document, name), _depth(document, name) / 3)
 
 
 def guard(document: Document) -> float:
@@ -120,7 +122,7 @@ def synced(document: Document, said: Mapping[str, Any]) -> Document:
     levels, sums = dict(document.get("levels", {})), document.get("taken", {})
     age = max(document["time"] - said["time"], 0.0)
     for name, remaining in said["remaining"].items():
-        limit = limits_of(document)[name]
+        limit = _limit(document, name)
         since = sums.get(name, 0.0) - said["taken"].get(name, 0.0)
         now = min(remaining + limit * age / FULL, limit, deepest[name]) - since
         levels[name] += (now - levels[name]) * (1.0 if now < levels[name] else _UP)
@@ -154,3 +156,118 @@ def seconds_until(document: Document, needs: Mapping[str, float]) -> tuple[float
         if missing > 0 and (seconds := missing * FULL / flow[name]) > longest:
             longest, last = seconds, name
     return longest, last
+
+
+LUA: Final = f"""
+local function limit(document, name)
+  local learned, configured = document.limits or {{}}, document.configured or {{}}
+  return math.min(learned[name] or math.huge, configured[name] or math.huge)
+end
+
+local function limits_of(document)
+  local limits = {{}}
+  for _, known in ipairs({{document.limits or {{}}, document.configured or {{}}}}) do
+    for name in pairs(known) do
+      limits[name] = limit(document, name)
+    end
+  end
+  return limits
+end
+
+local function share(document)
+  return math.min(1, {_START} * 2 ^ math.min((document.time - document.ramp) / {_DOUBLES}, 8))
+end
+
+local function depth(document, name)
+  return document.deepest and document.deepest[name] or math.huge
+end
+
+local function capacity(document, name)
+  return math.min(limit(document, name) * share(document), depth(document, name))
+end
+
+local function guard(document)
+  return document.guard or {GUARD}
+end
+
+local function left_alone(document, name)
+  local part = name == 'requests' and 0 or guard(document)
+  return math.min(part * limit(document, name), depth(document, name) / 3)
+end
+
+local function filled(document, seconds)
+  local levels, part = document.levels or {{}}, share(document)
+  for name, most in pairs(limits_of(document)) do
+    local full = capacity(document, name)
+    levels[name] = math.min((levels[name] or full) + most * part * seconds / {FULL}, full)
+  end
+  document.levels = next(levels) ~= nil and levels or document.levels
+end
+
+local function begun(document, now, limits)
+  local seconds = elapsed(document, now, {FULL})
+  local is_idle = document.time == nil or seconds >= {FULL}
+  document.time = (document.time or 0) + seconds
+  document.ramp = is_idle and document.time or document.ramp
+  document.configured = next(limits) ~= nil and limits or nil
+  filled(document, seconds)
+end
+
+local function taken(document, amounts)
+  document.taken = document.taken or {{}}
+  local levels, sums = document.levels or {{}}, document.taken
+  for name, amount in pairs(amounts) do
+    sums[name] = (sums[name] or 0) + amount
+    levels[name] = levels[name] and levels[name] - amount
+  end
+end
+
+local function synced(document, said)
+  local limits, deepest = document.limits or {{}}, document.deepest or {{}}
+  for name, remaining in pairs(said.remaining) do
+    local is_same = limits[name] and limits[name] == (said.limits[name] or limits[name])
+    deepest[name] = math.max(remaining, is_same and deepest[name] or 0, 1)
+  end
+  for name, most in pairs(said.limits) do
+    limits[name] = most
+  end
+  document.limits, document.deepest = limits, deepest
+  filled(document, 0)
+  document.levels = document.levels or {{}}
+  local levels, sums = document.levels, document.taken or {{}}
+  local age = math.max(document.time - said.time, 0)
+  for name, remaining in pairs(said.remaining) do
+    local most = limit(document, name)
+    local since = (sums[name] or 0) - (said.taken[name] or 0)
+    local now = math.min(remaining + most * age / {FULL}, most, deepest[name]) - since
+    levels[name] = levels[name] + (now - levels[name]) * (now < levels[name] and 1 or {_UP})
+  end
+end
+
+local function rejected(document, seconds)
+  local levels = document.levels or {{}}
+  levels.input = levels.input and math.min(levels.input, 0)
+  document.held_until = math.max(document.held_until or 0, document.time + seconds)
+  document.guard = math.min(guard(document) + {_GUARD_UP}, {_MOST_GUARD})
+end
+
+local function succeeded(document, count)
+  if document.guard and count ~= 0 then
+    document.guard = {GUARD} + (document.guard - {GUARD}) * (1 - {_GUARD_DOWN}) ^ count
+  end
+end
+
+local function seconds_until(document, needs)
+  local longest, last = 0, ''
+  for _, name in ipairs(sorted_keys(needs)) do
+    local missing = needs[name] - document.levels[name]
+    local seconds = missing * {FULL} / (limit(document, name) * share(document))
+    if missing > 0 and seconds > longest then
+      longest, last = seconds, name
+    end
+  end
+  return longest, last
+end
+"""
+"""The same for steps in Lua, to be put before them, after `clock.LUA` and `leases.LUA`; the functions change
+`document`."""
