@@ -190,7 +190,7 @@ class Senders(RuleBasedStateMachine):
 def test_the_stores_agree_step_by_step(memory, sqlite, redis):
     stores = {"memory": memory, "SQLite": sqlite, "Redis": redis, "Redis without Lua": redis}
     how = settings(
-        max_examples=60,
+        max_examples=40,
         stateful_step_count=40,
         derandomize=True,
         database=None,

@@ -89,7 +89,7 @@ def test_one_that_does_not_come_back_in_time_is_forgotten():
 def test_what_nobody_waits_for_is_not_kept():
     document = queue(("a", "one", 0.1), ("b", "two", 0.1))
     document = fair_queue.without(document, ["a", "b"], served=True)
-    assert "queue" not in document
+    assert "waiting" not in document
     assert set(document.get("finished", {})) <= {"one", "two"}
     document = fair_queue.with_place(document, "c", request("three"), 5.0)
     document = fair_queue.without(document, ["c"], served=True)

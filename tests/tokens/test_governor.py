@@ -8,7 +8,7 @@ import pytest
 from seawall import RequestRejectedError, Wait
 from seawall.call import Attempt, Call, Usage
 from seawall.decisions import Reject
-from seawall.state import READ, MemoryStore, StoreError
+from seawall.state import READ, MemoryStore, RedisStore, StoreError
 from seawall_tokens.callers import Caller
 from seawall_tokens.governor import Governor
 from seawall_tokens.prefixes import cached_prefix
@@ -157,6 +157,13 @@ def test_two_keys_of_one_organization_share_its_limits(world):
     last.account = "another"
     world.admit(last)
     assert world.document("rate:api:org:opus-5.5")["leases"]
+
+
+def test_a_callers_name_may_be_of_undecodable_bytes(redis_server):
+    with RedisStore(redis_server.url, prefix="undecodable:") as store:
+        world = World(store=store)
+        assert world.admit(world.call(), caller="\udc80") is None
+        assert list(world.document()["finished"]) == ["\\udc80"]
 
 
 def test_classes_of_models_do_not_share(world):
@@ -314,7 +321,7 @@ def test_sixteen_threads_share_a_governor_and_nothing_is_lost(world):
     assert len(admitted) <= 60
     document = world.document()
     assert "leases" not in document
-    assert "queue" not in document
+    assert "waiting" not in document
     assert document["levels"]["requests"] == pytest.approx(60 - len(admitted), abs=1e-6)
 
 

@@ -61,7 +61,7 @@ def test_threads_of_a_sync_client_share_a_limit_and_nothing_is_left_in_the_state
         key = f"rate:{simulator.base_url.removeprefix('http://')}:{organization_of(simulator)}:opus-5.5"
         document = configured_store().step(READ, key=key)
     assert "leases" not in document
-    assert "queue" not in document
+    assert "waiting" not in document
     assert document["limits"] == {"requests": 6_000}
 
 

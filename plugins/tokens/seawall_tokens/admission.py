@@ -219,7 +219,7 @@ end
 local function ahead(document, ticket)
   local found = {{}}
   for _, place in ipairs(before(document, ticket)) do
-    if not is_written(document, place[PREFIX]) then
+    if not is_written(document, place.prefix) then
       found[#found + 1] = place
     end
   end
@@ -239,7 +239,7 @@ end
 
 local function verdict(document, mine, said)
   said.is_admitted, said.wait, said.estimate = said.is_admitted or false, said.wait or 0, said.estimate or 0
-  said.ahead, said.reason, said.tags = said.ahead or 0, said.reason or '', {{mine[FINISH], mine[START]}}
+  said.ahead, said.reason, said.tags = said.ahead or 0, said.reason or '', {{mine.finish, mine.start}}
   said.time, said.taken = document.time, document.taken
   return said
 end
@@ -258,7 +258,7 @@ local function admitted(document, request, mine)
 end
 
 local function decided(document, request)
-  local mine, ahead = document.queue[request.ticket], ahead(document, request.ticket)
+  local mine, ahead = place(document, request.ticket), ahead(document, request.ticket)
   local held = held(document)
   local seconds, name = seconds_until(document, needs(document, held, ahead, mine, arguments.reserves))
   local reason = name ~= '' and NAMES[name] .. ' per minute' or nil

@@ -72,10 +72,10 @@ local function in_flight(document, held)
 end
 
 local function needs(document, held, ahead, mine, reserves)
-  local own = {{requests = 1, input = mine[INPUT], output = mine[OUTPUT]}}
+  local own = {{requests = 1, input = mine.input, output = mine.output}}
   local before, found = {{requests = #ahead, input = 0, output = 0}}, {{}}
   for _, place in ipairs(ahead) do
-    before.input, before.output = before.input + place[INPUT], before.output + place[OUTPUT]
+    before.input, before.output = before.input + place.input, before.output + place.output
   end
   before.output = before.output + (reserves and 0 or in_flight(document, held))
   for name in pairs(limits_of(document)) do

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from seawall import Call
 from seawall.state import READ, Document, Step, Store, leases
+from seawall_tokens import fair_queue
 from seawall_tokens.rate_headers import organization
 
 _MOST: Final = 256
@@ -24,7 +25,7 @@ _ADOPT: Final = Step(
 INDEX: Final = "tokens:rates"
 """The key of the index of documents, by their keys."""
 _RATE: Final = "rate:"
-_OF_CALLS: Final = frozenset({leases.LEASES, "queue"})
+_OF_CALLS: Final = frozenset({leases.LEASES, fair_queue.WAITING})
 """What stays with the document it was begun in."""
 
 

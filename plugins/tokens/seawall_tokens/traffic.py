@@ -77,7 +77,8 @@ class Traffic:
         output = float(turn.max_tokens) if self._reserves else turn.output
         request = Request(
             ticket=turn.ticket,
-            caller=turn.caller,
+            # half a surrogate pair is no text to Lua
+            caller=turn.caller.encode(errors="backslashreplace").decode(),
             weight=turn.weight,
             input=turn.input,
             output=output,
