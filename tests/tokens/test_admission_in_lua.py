@@ -232,3 +232,15 @@ def test_what_waits_equally_long_goes_by_its_ticket(redis):
     given += [arguments(NOW, asked=request(ticket, tags=tags)) for ticket in ("b", "a", "c", "a", "b", "c")]
     for step in (GOVERN, without_lua(GOVERN)):
         check_step(redis, [(step, now) for now in given])
+
+
+def test_halves_are_rounded_to_even_numbers(redis):
+    # moments are kept in whole milliseconds: 62.5, 187.5 and 312.5 pass
+    moments = [NOW, NOW + 0.0625, NOW + 0.1875, NOW + 0.3125]
+    check_step(redis, [(GOVERN, arguments(now, asked=request("t", amount=1e9))) for now in moments])
+
+
+def test_a_caller_that_virtual_time_has_reached_is_forgotten(redis):
+    asked = [request("1", "x"), request("2", "y"), request("3", "y")]
+    document = check_step(redis, [(GOVERN, arguments(NOW, asked=one, limits={})) for one in asked])
+    assert set(document["finished"]) == {"y"}
