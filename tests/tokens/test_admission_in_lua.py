@@ -244,3 +244,25 @@ def test_a_caller_that_virtual_time_has_reached_is_forgotten(redis):
     asked = [request("1", "x"), request("2", "y"), request("3", "y")]
     document = check_step(redis, [(GOVERN, arguments(NOW, asked=one, limits={})) for one in asked])
     assert set(document["finished"]) == {"y"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_answers_say_is_the_same(redis, seed):
+    rng = random.Random(seed)
+    limits = rng.choice(({}, LIMITS, {"input": 9_000.0}))
+    check_step(redis, [(GOVERN, answered(rng, number, limits)) for number in range(150)])
+
+
+def answered(rng, number, limits):
+    """Arguments after an answer that says anything, or a 429."""
+    told = {name: rng.choice((60.0, 5e3, 9e4)) for name in rng.sample([*LIMITS], rng.randrange(1, 4))}
+    said = {
+        "limits": told,
+        "remaining": {name: limit * rng.random() for name, limit in told.items()},
+        "time": rng.uniform(0, 2 * number),
+        "taken": {name: rng.uniform(0, 3e3) for name in LIMITS},
+    }
+    what = {"said": rng.choice((None, said)), "rejected": rng.choice((None, None, rng.uniform(0, 9)))}
+    happened = report(succeeded=rng.choice((0, 0, 3)), is_answered=True, **what)
+    asked = request(f"{number}", prefix=rng.choice(("", "p")), amount=rng.uniform(0, 3e3))
+    return arguments(NOW + number * 1.3, happened, asked, limits=limits)
