@@ -1,41 +1,65 @@
-"""The Lua around a step: reads the document, runs the step, writes what became of it."""
+"""The Lua around a step: reads the document, runs the step, writes what became of it.
+
+It writes documents as MessagePack: Redis reads and writes that in half the time of JSON (measured), and all
+digits of a number stay. What MessagePack of Redis cannot carry is JSON all the same: `null`, and what is
+nested deeper than it goes. So is what steps without Lua write, as Lua cannot tell an empty list from an empty
+dict. The first byte tells one from the other.
+"""
 
 import functools
 from typing import Final
 
 _CODEC: Final = """
-local function number(value)
+local function check_number(value)
   if value - value ~= 0 then
     error('a number is not finite', 0)
   end
+end
+
+local function digits(value)
+  check_number(value)
   return string.format('%.17g', value)
 end
 
-local has_marks
+local is_plain, has_marks
+local type, pairs = type, pairs
 
-local function mark(value)
-  if value[1] ~= nil then
-    local length = 0
-    for _ in pairs(value) do
-      length = length + 1
-    end
-    for i = 1, length do
-      if value[i] == nil then
-        error('a list has a gap, or keys', 0)
-      end
+local function check_list(list)
+  local length = 0
+  for _ in pairs(list) do
+    length = length + 1
+  end
+  for i = 1, length do
+    if list[i] == nil then
+      error('a list has a gap, or keys', 0)
     end
   end
+end
+
+local function walk(value, depth, marks)
   local is_list = value[1] ~= nil
+  if is_list then
+    check_list(value)
+  end
+  if depth > 16 then
+    is_plain = false
+  end
   for key, item in pairs(value) do
+    local kind = type(item)
+    if kind == 'number' then
+      if not marks then
+        check_number(item)
+      elseif not (item % 1 == 0 and item > -1e14 and item < 1e14) then
+        value[key] = '\\255' .. digits(item)
+        has_marks = true
+      end
+    elseif kind == 'table' then
+      walk(item, depth + 1, marks)
+    elseif kind ~= 'string' and kind ~= 'boolean' then
+      is_plain = false
+    end
     if not is_list and type(key) ~= 'string' then
       error('a key is not a string: ' .. tostring(key), 0)
-    end
-    local kind = type(item)
-    if kind == 'table' then
-      mark(item)
-    elseif kind == 'number' and not (item % 1 == 0 and item > -1e14 and item < 1e14) then
-      value[key] = '\\255' .. number(item)
-      has_marks = true
     end
   end
 end
@@ -43,12 +67,35 @@ end
 local function json(value)
   local kind = type(value)
   if kind == 'number' then
-    return number(value)
+    return digits(value)
   elseif kind == 'table' then
-    mark(value)
+    walk(value, 1, true)
   end
   local text = cjson.encode(value)
   return has_marks and string.gsub(text, '"\\255([^"]*)"', '%1') or text
+end
+
+local function packed(document)
+  is_plain = true
+  walk(document, 1, false)
+  return is_plain and cmsgpack.pack(document) or json(document)
+end
+
+local function unpacked(text)
+  if string.byte(text) == 123 then
+    return cjson.decode(text)
+  end
+  local value, more = cmsgpack.unpack(text)
+  return more == nil and value
+end
+
+local function opened(text)
+  local is_known, document = pcall(unpacked, text)
+  return is_known and type(document) == 'table' and document[1] == nil and document
+end
+
+local function damaged()
+  return redis.error_reply('DAMAGED the value of ' .. KEYS[1] .. ' is no document')
 end
 """
 """`cjson.encode` of Redis keeps 14 digits of a number: a moment to a tenth of a millisecond. What needs more
@@ -59,20 +106,18 @@ _FRAME: Final = """
 local function step(document, arguments)
 <step>
 end
-local before, document = redis.call('GET', KEYS[1]), {}
-if before then
-  local is_json, value = pcall(cjson.decode, before)
-  if not is_json or type(value) ~= 'table' or value[1] ~= nil then
-    return redis.error_reply('DAMAGED the value of ' .. KEYS[1] .. ' is no document')
-  end
-  document = value
+local before = redis.call('GET', KEYS[1])
+local document = not before and {} or opened(before)
+if not document then
+  return damaged()
 end
 local ok, result, text = pcall(function()
   local after, result = step(document, cjson.decode(ARGV[1]))
   if type(after) ~= 'table' or after[1] ~= nil then
     error('a table with keys is expected as the document', 0)
   end
-  return result == nil and 'null' or json(result), next(after) ~= nil and json(after)
+  local text = next(after) ~= nil and packed(after)
+  return result == nil and 'null' or json(result), text
 end)
 if not ok then
   return redis.error_reply('STEP ' .. tostring(type(result) == 'table' and result.err or result))
@@ -84,6 +129,12 @@ elseif text ~= before then
 end
 return result
 """
+
+OPEN: Final = f"""{_CODEC}
+local document = opened(ARGV[1])
+return document and json(document) or damaged()
+"""
+"""Returns the JSON of the document that is given."""
 
 SWAP: Final = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then

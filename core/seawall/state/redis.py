@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from seawall.state.documents import DECODER, ENCODER, Document, R, Step, decoded, encoded
 from seawall.state.errors import StepError, StoreError
 from seawall.state.jitter import waits
-from seawall.state.lua_script import SWAP, framed
+from seawall.state.lua_script import OPEN, SWAP, framed
 from seawall.state.redis_connections import RedisConnections
 
 _ATTEMPTS: Final = 64
@@ -90,9 +90,9 @@ class RedisStore:
     def _compare_and_set(self, step: Step[R], key: str, arguments: Mapping[str, Any]) -> R:
         pauses = waits(_BASE, _CAP, self._rng)
         for _ in range(_ATTEMPTS):
-            before = self._text(key)
+            before: bytes = self._connections.ask("GET", self._name(key)) or b""
             document, result = step.function(self._document(before, key), arguments)
-            after = encoded(document, step.name, key)
+            after = encoded(document, step.name, key).encode()
             if after == before or self._evaluated(SWAP, key, before, after):
                 return result
             time.sleep(next(pauses))  # noqa: TID251 - who waits here was sent to a thread by `Offload`
@@ -105,17 +105,15 @@ class RedisStore:
         # the part in braces decides which node of a cluster has it
         return f"{self._prefix}{{{key}}}"
 
-    def _text(self, key: str) -> str:
-        text: bytes | None = self._connections.ask("GET", self._name(key))
-        return "" if text is None else text.decode()
-
-    def _document(self, text: str, key: str) -> Document:
+    def _document(self, value: bytes, key: str) -> Document:
+        if value and not value.startswith(b"{"):
+            value = self._evaluated(OPEN, key, value)
         try:
-            return decoded(text)
+            return decoded(value.decode())
         except (ValueError, RecursionError) as error:
             raise StoreError(self.place, f"the value of {self._name(key)} is no document") from error
 
-    def _evaluated(self, script: str, key: str, *arguments: str) -> Any:
+    def _evaluated(self, script: str, key: str, *arguments: str | bytes) -> Any:
         try:
             return self._connections.ask("EVALSHA", _digest(script), 1, self._name(key), *arguments)
         except NoScriptError:

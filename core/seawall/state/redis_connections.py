@@ -44,7 +44,7 @@ class RedisConnections:
         """Path, or host and port; never a password."""
         call_after_fork(self)
 
-    def ask(self, *command: str | int) -> Any:
+    def ask(self, *command: str | bytes | int) -> Any:
         """Send a command; return what the server answers.
 
         Raises:

@@ -9,6 +9,7 @@ from seawall.state import READ, RedisStore, Step, StepError, StoreError
 from seawall_testkit.stores import COUNT, SET, check_step, new_key, without_lua
 
 KEY = "org:opus"
+NAME = b"seawall:{org:opus}"
 
 
 @pytest.fixture
@@ -23,10 +24,46 @@ def store(own_redis_server):
         yield store
 
 
-def test_a_document_is_one_json_value_under_a_key_with_a_hash_tag(store, raw):
-    store.step(COUNT, key=KEY)
-    assert raw.keys() == [b"seawall:{org:opus}"]
-    assert raw.get("seawall:{org:opus}") == b'{"count":1}'
+@pytest.mark.parametrize(
+    ("step", "value"), [(COUNT, b"\x81\xa5count\x01"), (without_lua(COUNT), b'{"count":1}')]
+)
+def test_a_document_is_one_value_under_a_key_with_a_hash_tag(store, raw, step, value):
+    store.step(step, key=KEY)
+    assert raw.keys() == [NAME]
+    assert raw.get(NAME) == value
+
+
+def test_a_document_that_an_earlier_version_wrote_is_read(store, raw):
+    for step in (COUNT, without_lua(COUNT)):
+        raw.set(NAME, b'{"count":41,"since":1700000000.123456}')
+        store.step(step, key=KEY)
+        assert store.step(READ, key=KEY) == {"count": 42, "since": 1700000000.123456}
+
+
+# as deep as Redis packs
+DEEP = {"a": [{"b": [[{"c": [{"d": [[{"e": [{"f": [[{"g": 1 / 3}]]}]}]]}]}]]}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_json"),
+    [
+        ({"list": [0, 1 / 3], "text": "ä{", "": {"true": True, "dict": {}}}, False),
+        ({"time": 1_700_000_000.123456, "null": None}, True),
+        ({"list": [1, None, 1e300]}, True),
+        (DEEP, False),
+        ({"x": DEEP}, True),
+        ({"x": [DEEP]}, True),
+        ({"x": {"y": {"z": DEEP}}}, True),
+    ],
+)
+def test_what_message_pack_cannot_carry_is_json(store, raw, value, is_json):
+    for step in (SET, without_lua(SET)):
+        store.step(step, key=KEY, to=value)
+        store.step(COUNT, key=KEY)
+        assert raw.get(NAME).startswith(b"{") is is_json
+        assert store.step(READ, key=KEY) == value | {"count": 1}
+        store.step(without_lua(COUNT), key=KEY)
+        assert store.step(READ, key=KEY) == value | {"count": 2}
 
 
 def test_a_prefix_keeps_deployments_apart(own_redis_server, store):
@@ -121,17 +158,30 @@ def test_a_refusal_of_the_server_is_an_error_of_the_store(store, raw):
             store.step(step, key=KEY)
 
 
-@pytest.mark.parametrize("value", ["not JSON", "[1]", "3"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"not JSON",
+        b"[1]",
+        b"3",
+        b"{",
+        b"\x81\xa5count",  # an end is missing
+        b"\x81\xa5count\x01\x01",  # one value too many
+        b"\x91\x01",  # a list
+        b"\xc0",  # null
+        b"\xc1",  # never used
+    ],
+)
 def test_a_value_that_is_no_document_is_an_error_and_stays(store, raw, value):
-    raw.set("seawall:{org:opus}", value)
+    raw.set(NAME, value)
     for step in (COUNT, without_lua(COUNT)):
         with pytest.raises(StoreError, match="no document"):
             store.step(step, key=KEY)
-    assert raw.get("seawall:{org:opus}") == value.encode()
+    assert raw.get(NAME) == value
 
 
 def test_a_key_of_another_type_is_an_error_and_stays(store, raw):
-    raw.rpush("seawall:{org:opus}", "a")
+    raw.rpush(NAME, "a")
     for step in (COUNT, without_lua(COUNT)):
         with pytest.raises(StoreError, match="WRONGTYPE"):
             store.step(step, key=KEY)
