@@ -28,6 +28,7 @@ from .estimate import estimate_tokens as estimate_tokens
 from .hookspecs import API_VERSION as API_VERSION, hookimpl as hookimpl
 from .middleware import protect as protect
 from .panels import Gauge as Gauge, Panel as Panel
+from .retry_headers import retry_after as retry_after
 from .waste import wasted_output as wasted_output
 from .wire_errors import (
     ContinuationMismatchError as ContinuationMismatchError,

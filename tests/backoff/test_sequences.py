@@ -114,7 +114,8 @@ def told(seed: int, *, is_async: bool, stream: bool) -> list[tuple[Any, ...]]:
     kind = anthropic.AsyncAnthropic if is_async else anthropic.Anthropic
     with Simulator(faults=faults, seed=seed) as simulator:
         bare: Any = kind(base_url=simulator.base_url, api_key="test")
-        client = seawall.protect(bare, plugins=["streaming", plugin, diary])
+        # a state of its own: an earlier simulator may have had the same port, and a circuit
+        client = seawall.protect(bare, plugins=["streaming", plugin, diary], settings={"state": "memory"})
         request: Any = {
             "model": "claude-opus-5-5",
             "max_tokens": 60,

@@ -190,6 +190,7 @@ def test_a_call_that_asks_another_model_uses_the_limits_of_that_one(world):
         {"retry-after-ms": "7000"},
         {"retry-after": "50", "retry-after-ms": "7000"},
         {"retry-after": "7", "retry-after-ms": "soon"},
+        {"retry-after": "Thu, 01 Jan 1970 00:02:47 GMT"},  # the clock of `world` is at 160 s
     ],
 )
 def test_after_a_429_the_class_is_held_and_the_request_is_next(world, headers):
@@ -205,7 +206,9 @@ def test_after_a_429_the_class_is_held_and_the_request_is_next(world, headers):
     assert world.admit(second).reason.endswith("1 before it")
 
 
-@pytest.mark.parametrize("retry_after", ["", "soon", "-1", "nan", "inf", "1e9"])
+@pytest.mark.parametrize(
+    "retry_after", ["", "soon", "-1", "nan", "inf", "1e9", "Fri, 01 Jan 1971 00:00:00 GMT"]
+)
 def test_a_429_that_tells_no_time_is_not_the_rate_limits(world, retry_after):
     call = world.call()
     world.admit(call)

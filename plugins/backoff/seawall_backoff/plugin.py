@@ -18,6 +18,7 @@ from seawall import (
     Retry,
     Wait,
     hookimpl,
+    retry_after,
 )
 from seawall.state import Store, reach
 from seawall_backoff.breaker import Breaker
@@ -27,7 +28,6 @@ from seawall_backoff.history import said
 from seawall_backoff.memory import Memory
 from seawall_backoff.panels import panels
 from seawall_backoff.parameters import refused
-from seawall_backoff.retry_after import retry_after
 from seawall_backoff.retry_budget import RetryBudget
 from seawall_backoff.settings import BackoffSettings
 
@@ -140,7 +140,7 @@ class Backoff:
         if self._breaker is None:
             return None
         if row_of(failure).verdict is Verdict.HOLD:
-            asked = min(retry_after(error), self._settings.max_retry_after)
+            asked = min(self._asked(error), self._settings.max_retry_after)
             return self._breaker.failed(call, memory, cause=said(error), asked=asked)
         if failure.status is not None or failure.transport == CUT:
             return self._breaker.answered(call, memory)
@@ -150,7 +150,7 @@ class Backoff:
         """Return what follows a failure."""
         if row.verdict is Verdict.NEVER:
             return None
-        failures, now, asked = call.failures, self._clock(), retry_after(error)
+        failures, now, asked = call.failures, self._clock(), self._asked(error)
         if memory.since is None or call.attempts[-1].written:
             memory.since = now
         elapsed = now - memory.since
@@ -163,6 +163,11 @@ class Backoff:
         left = self._settings.max_elapsed - elapsed
         why = f"{said(error)}, attempt {failures} of {self._settings.max_attempts}"
         return Retry(max(min(own, left), asked), why)
+
+    def _asked(self, error: Exception) -> float:
+        """Return the seconds that the server asks to wait."""
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        return retry_after(headers, now=self._wall_clock()) or 0.0
 
     def _why_not(self, call: Call, *, asked: float, elapsed: float, is_held: bool) -> str | None:
         """Return why there is no other attempt after a failure."""

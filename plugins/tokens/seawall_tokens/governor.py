@@ -101,7 +101,7 @@ class Governor:
         if turn is None or (turn.attempt is None and not turn.waits):
             return
         attempt, traffic = turn.attempt, self._traffic_of(turn)
-        traffic.end(turn)
+        traffic.end(turn, self._clock())
         if attempt is not None:
             self._learn(turn, attempt)
         try:

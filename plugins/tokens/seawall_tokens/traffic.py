@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
-from seawall import Attempt
+from seawall import Attempt, retry_after
 from seawall.state import Store, owners
 from seawall_tokens.admission import GOVERN, Report, Request, Verdict
 from seawall_tokens.rate_headers import reading
@@ -104,7 +104,7 @@ class Traffic:
         with self._step_lock:
             self._step(now, None)
 
-    def end(self, turn: Turn) -> None:
+    def end(self, turn: Turn, now: float) -> None:
         """Note that the attempt of a call has ended, or that the call waits no longer."""
         with self._lock:
             attempt, turn.attempt = turn.attempt, None
@@ -113,7 +113,7 @@ class Traffic:
             else:
                 self._running.discard(turn)
                 self._note_answer(turn, attempt)
-                self._note_end(turn, attempt)
+                self._note_end(turn, attempt, now)
         turn.waits = False
 
     def _step(self, now: float, request: Request | None) -> Verdict | None:
@@ -158,7 +158,7 @@ class Traffic:
             said = {"limits": told.limits, "remaining": told.remaining}
             happened.said = {**said, "time": turn.time, "taken": turn.taken}
 
-    def _note_end(self, turn: Turn, attempt: Attempt) -> None:
+    def _note_end(self, turn: Turn, attempt: Attempt, now: float) -> None:
         """Note what an attempt that has ended came to; the lock is held."""
         happened, usage = self._happened, attempt.usage
         written = max(float(usage.output_tokens), attempt.written / CHARACTERS)
@@ -172,8 +172,8 @@ class Traffic:
         elif counted or usage.cache_read_input_tokens or _was_refused(attempt):
             happened.give_back("input", turn.input - counted)
         happened.succeeded += attempt.error is None and attempt.status is not None
-        asked = _retry_after(attempt.headers)
-        if attempt.status == HTTPStatus.TOO_MANY_REQUESTS and asked is not None:
+        asked = retry_after(attempt.headers, now=now)
+        if attempt.status == HTTPStatus.TOO_MANY_REQUESTS and asked is not None and asked <= _LONGEST_HOLD:
             # a spend cap is a 429 as well, but tells no time (API.md, 3.1)
             happened.rejected = max(happened.rejected or 0.0, asked + self._rng.uniform(*_JITTER))
         else:
@@ -182,15 +182,3 @@ class Traffic:
 
 def _was_refused(attempt: Attempt) -> bool:
     return attempt.status is not None and attempt.status >= HTTPStatus.BAD_REQUEST
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds the headers tell, the exact one first; `None`: none, or no wait of a rate limit."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * unit
-        except ValueError:
-            continue
-        if 0 <= seconds <= _LONGEST_HOLD:
-            return seconds
-    return None
