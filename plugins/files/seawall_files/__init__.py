@@ -1,6 +1,7 @@
 """Safe file operations: whole files or none, a workspace that paths cannot leave, reading by tokens.
 
-Journals and crash resume are not there yet. Names load on first use; they are listed in `__init__.pyi`.
+An answer is saved while it arrives, and goes on after a crash: `saving`. Names load on first use; they are
+listed in `__init__.pyi`.
 """
 
 import lazy_loader
