@@ -152,6 +152,7 @@ def protect(
 
     Raises:
         ConfigError: A setting is wrong; nothing has been sent.
+        StoreError: Another process keeps the file of the state locked.
         TypeError: `client` is none of the SDK's.
     """
     if not hasattr(client, "with_options") or not hasattr(client, "middleware"):
