@@ -36,7 +36,8 @@ class CoreSettings(BaseModel):
     plugins: list[str] | None = None
     """The names of the plugins that run, in their order; `None`: the standard ones."""
     state: str = "sqlite"
-    """Where the state is that calls share: as of `seawall.state.open_store`."""
+    """Where the state is that calls share: `"sqlite"`, all processes of this user on this machine;
+    `"memory"`, this process; `"redis://host:port/number"`, all hosts that use this Redis."""
     state_dir: Path | None = None
     """The folder for what is kept on this machine, in a file relative to it; `None`: the system's own."""
 

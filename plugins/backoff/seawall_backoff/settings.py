@@ -30,7 +30,9 @@ class BackoffSettings(BaseModel):
     cap: PositiveFloat = 30.0
     """Longest delay of its own making."""
     jitter: Jitter = "full"
-    """How delays are drawn; the module `delays` says how."""
+    """How delays are drawn, with `c = min(cap, base * 2**(n - 1))` before retry n: `"full"`, from 0 to c;
+    `"equal"`, from c / 2 to c; `"decorrelated"`, from `base` to three times the delay before, at most `cap`;
+    `"none"`, it is c."""
     max_retry_after: PositiveFloat = 600.0
     """Longest delay it waits at the server's request; asked for more, it gives up at once."""
     mode: Literal["hold", "fail", "off"] = "hold"

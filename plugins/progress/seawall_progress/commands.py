@@ -9,7 +9,7 @@ import click
 )
 @click.option("--browser/--no-browser", default=True, help="Whether to open a browser at the page.")
 def watch(*, port: int, browser: bool) -> None:
-    """Show a page with the running calls, rate limits, circuits and today's spend.
+    """Show a page with the running calls, rate limits, budgets, circuits and today's spend.
 
     It is served to this machine alone, under an address that nobody can guess, and shows the calls of all
     processes that share the state. Ctrl-C ends it.
