@@ -11,25 +11,45 @@ from seawall_testkit import Simulator
 QUESTION = "Write a long report."
 
 
-@pytest.fixture
-def model_of(protect):
-    """Makes the chat model of the how-to, with LangChain's own clients protected."""
+def protected_class(protect):
+    """The chat model of the how-to, with LangChain's own clients protected."""
 
     class ProtectedChatAnthropic(ChatAnthropic):
         @cached_property
         def _client(self):
-            return protect(super()._client)
+            return protect(ChatAnthropic._client.func(self))
 
         @cached_property
         def _async_client(self):
-            return protect(super()._async_client)
+            return protect(ChatAnthropic._async_client.func(self))
+
+    return ProtectedChatAnthropic
+
+
+@pytest.fixture
+def model_of(protect):
+    """Makes the chat model of a simulator."""
 
     def make(simulator):
-        return ProtectedChatAnthropic(
+        return protected_class(protect)(
             model="claude-opus-5-5", max_tokens=64_000, base_url=simulator.base_url, api_key="test"
         )
 
     return make
+
+
+@pytest.mark.parametrize("name", ["_client", "_async_client"])
+def test_other_threads_never_find_a_client_that_is_not_protected_yet(name):
+    found = []
+
+    def protect(client):
+        # what is in the model by now, every thread gets
+        found.append(vars(model).get(name))
+        return client
+
+    model = protected_class(protect)(model="claude-opus-5-5", api_key="test")
+    assert getattr(model, name) is vars(model)[name]
+    assert found == [None]
 
 
 def whole(simulator):
