@@ -95,6 +95,18 @@ def test_the_installed_plugins_load_and_protect_a_client(scripts, tmp_path):
     assert run(str(scripts / "python"), "-W", "error", "-c", code, cwd=tmp_path).strip() == "Anthropic"
 
 
+def test_the_oldest_versions_that_are_said_to_be_enough_are(tmp_path):
+    folder = tmp_path / "oldest"
+    venv.create(folder, with_pip=False)
+    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    install = ["uv", "pip", "install", "--quiet", "--resolution", "lowest-direct"]
+    run(*install, "--python", str(scripts / "python"), *map(str, FOLDERS[1:]))
+    # others that it may share an environment with keep them old
+    code = "import seawall; seawall.protect; print(seawall.deadline.__qualname__)"
+    assert run(str(scripts / "python"), "-c", code, cwd=tmp_path) == "deadline\n"
+    assert run(str(scripts / "seawall"), "demo", cwd=tmp_path).rstrip().endswith("equal")
+
+
 # one test: workers that run one each would each build the environment
 def test_plugins_of_others_are_listed_beside_those_shipped_and_their_tests_pass(
     scripts, with_others, tmp_path

@@ -13,11 +13,16 @@ from seawall_testkit.faults import KINDS, Fault
 if TYPE_CHECKING:
     from seawall_testkit.journal import Received
 
+    _TypeOfFaults = click.ParamType[Fault]
+else:
+    # older versions of click take nothing in brackets
+    _TypeOfFaults = click.ParamType
+
 _INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended."""
 
 
-class _FaultText(click.ParamType[Fault]):
+class _FaultText(_TypeOfFaults):
     name = "fault"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fault:
