@@ -1,7 +1,11 @@
 """Plugins that break one promise each, as it happens; the conformance suite must find them."""
 
+import socket
+import sqlite3
 import threading
+import time
 import uuid
+import weakref
 from pathlib import Path
 
 import seawall
@@ -140,6 +144,58 @@ class ReadsAFile:
         Path(__file__).read_text(encoding="utf-8")
 
 
+def pair(owner):
+    """Two sockets that are connected, closed with their owner."""
+    both = socket.socketpair()
+    for one in both:
+        weakref.finalize(owner, one.close)
+    return both
+
+
+class Sleeps:
+    """Slows a stream down by itself."""
+
+    @hookimpl
+    def on_chunk(self, chunk):
+        time.sleep(1e-6)  # noqa: TID251 - that is its mistake
+
+
+class AsksOverAnOpenConnection:
+    """Asks a service that it has connected to at its start."""
+
+    def __init__(self):
+        self.here, self.there = pair(self)
+
+    @hookimpl
+    def pre_request(self, call):
+        self.there.sendall(b"yes")
+        return None if self.here.recv(3) else Reject(RequestRejectedError("no"))
+
+
+class AsksAnOpenDatabase:
+    """Counts calls in a database that it has opened at its start."""
+
+    def __init__(self):
+        self.database = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self.database.close)
+
+    @hookimpl
+    def post_response(self, call):
+        self.database.execute("SELECT 1")
+
+
+class WakesALoop:
+    """Tells an event loop, as `call_soon_threadsafe` does; rightly."""
+
+    def __init__(self):
+        self.here, self.there = pair(self)
+        self.there.setblocking(False)
+
+    @hookimpl
+    def pre_request(self, call):
+        self.there.send(b"!")
+
+
 class ReachesTheStore:
     """Uses a store that may be a Redis which hangs."""
 
@@ -179,3 +235,20 @@ class RacesForSlots:
     @hookimpl
     def post_response(self, call):
         self.running.pop(call.id, None)
+
+
+class EndsItsThread:
+    """Ends what it takes for the program when two calls are made at once."""
+
+    def __init__(self):
+        self.running = 0
+
+    @hookimpl
+    def pre_request(self, call):
+        self.running += 1
+        if self.running > 1:
+            raise SystemExit("one at a time")
+
+    @hookimpl
+    def post_response(self, call):
+        self.running -= 1

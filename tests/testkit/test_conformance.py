@@ -38,12 +38,20 @@ FOUND = [
     (checks.tolerates_unknown_events, bad.KnowsAllEvents, "on_chunk raises TypeError: "),
     (checks.tolerates_unknown_events, bad.StopsAtTheUnknown, "on_chunk answers Stop("),
     (checks.never_blocks, bad.ReadsAFile, "a hook blocks: pre_request opens a file"),
+    (checks.never_blocks, bad.Sleeps, "a hook blocks: on_chunk sleeps"),
+    (checks.never_blocks, bad.AsksOverAnOpenConnection, "a hook blocks: pre_request uses a connection"),
+    (checks.never_blocks, bad.AsksAnOpenDatabase, "a hook blocks: post_response uses a database"),
     (checks.never_blocks, bad.ReachesTheStore, "a hook blocks: on_error reaches call.store, which"),
     (checks.is_alike_in_both_drivers, bad.RemembersByThread, "to a sync client and nothing to an async one"),
     (
         checks.is_safe_in_threads,
         bad.RacesForSlots,
         "16 threads at once: pre_request raises RuntimeError: dict",
+    ),
+    (
+        checks.is_safe_in_threads,
+        bad.EndsItsThread,
+        "16 threads at once: a call ends in SystemExit: one at a time",
     ),
 ]
 
@@ -87,6 +95,11 @@ def test_the_calls_of_the_suite_end_as_they_are_said_to():
 
 def test_the_same_plugin_without_the_mistake_conforms():
     assert_conforms(bad.Slots)
+
+
+def test_what_does_not_wait_is_let_pass():
+    with Stage(bad.WakesALoop) as stage:
+        assert list(checks.never_blocks(stage)) == []
 
 
 def test_a_plugin_that_lets_no_call_through_leaves_none_reserved():

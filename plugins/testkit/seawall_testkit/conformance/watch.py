@@ -1,13 +1,16 @@
 """Notices what blocks, in a hook and on the thread that runs it.
 
-Python tells of files, sleeps and connections by its audit events. A hook for them stays for as long as the
-process lives; outside of a watched hook it does nothing.
+Python tells of files and new connections by its audit events. A hook for them stays for as long as the
+process lives; outside of a watched hook it does nothing. Of what goes over a connection that is open already
+there are no events, and of sleeping only from Python 3.13 on: a profile function sees these calls.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -16,6 +19,7 @@ from seawall.state import READ, MemoryStore, leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from seawall.state import Step
 
@@ -27,6 +31,11 @@ _EVENTS: Final = {
     "subprocess.Popen": "starts a process",
     "time.sleep": "sleeps",
 }
+_SLEEP: Final = time.sleep  # noqa: TID251 - to know it again
+_SOCKET: Final = ("accept", "connect", "recv", "recv_into", "recvfrom", "send", "sendall", "sendto")
+_TLS: Final = ("do_handshake", "read", "write")
+_DATABASE: Final = ("commit", "execute", "executemany", "executescript", "fetchall", "fetchmany", "fetchone")
+"""Methods of what is open already."""
 
 _here = threading.local()
 
@@ -35,11 +44,14 @@ _here = threading.local()
 def watched(notice: Callable[[str], None] | None) -> Iterator[None]:
     """Give `notice` what blocks in this thread meanwhile; `None`: it may."""
     _listen()
-    before = getattr(_here, "notice", None)
+    before, profile = getattr(_here, "notice", None), sys.getprofile()
     _here.notice = notice
+    if notice is not None:
+        sys.setprofile(_calls_heard(notice))
     try:
         yield
     finally:
+        sys.setprofile(profile)
         _here.notice = before
 
 
@@ -50,6 +62,30 @@ def _listen() -> None:
             notice(events[event])
 
     sys.addaudithook(heard)
+
+
+def _calls_heard(notice: Callable[[str], None]) -> Callable[[FrameType, str, Any], None]:
+    def heard(frame: FrameType, event: str, function: Any) -> None:
+        del frame
+        if event == "c_call" and (what := _blocking(function)):
+            notice(what)
+
+    return heard
+
+
+def _blocking(function: Any) -> str | None:
+    """Return what a function that is no Python function does, if it may block."""
+    if function is _SLEEP:
+        return "sleeps"
+    name, owner = getattr(function, "__name__", ""), getattr(function, "__self__", None)
+    # a socket that does not block wakes an event loop
+    if name in _SOCKET and isinstance(owner, socket.socket) and owner.gettimeout() != 0:
+        return "uses a connection"
+    if name in _TLS and type(owner).__name__ == "_SSLSocket":
+        return "uses a connection"
+    if name in _DATABASE and any(base.__module__ == "sqlite3" for base in type(owner).__mro__):
+        return "uses a database"
+    return None
 
 
 class WatchedStore:
