@@ -13,16 +13,12 @@ from seawall_testkit.faults import KINDS, Fault
 if TYPE_CHECKING:
     from seawall_testkit.journal import Received
 
-    _TypeOfFaults = click.ParamType[Fault]
-else:
-    # older versions of click take nothing in brackets
-    _TypeOfFaults = click.ParamType
-
 _INTERRUPTED = 130
 """The exit code of a program that Ctrl-C ended."""
 
 
-class _FaultText(_TypeOfFaults):
+# older versions of click take nothing in brackets
+class _FaultText(click.ParamType):  # type: ignore[type-arg]
     name = "fault"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fault:

@@ -138,7 +138,7 @@ def is_safe_in_threads(stage: Stage) -> Iterator[str]:
     scene = stage.scene(Ending.COMPLETED, witness, store, is_patient=True)
     together = threading.Barrier(_THREADS)
     home = type(witness.plugin).__module__.partition(".")[0]
-    unforeseen: list[BaseException] = []
+    unforeseen: set[str] = set()
 
     def work(number: int) -> None:
         together.wait()
@@ -147,7 +147,7 @@ def is_safe_in_threads(stage: Stage) -> Iterator[str]:
             with seawall.deadline(_SECONDS):
                 scene.run()
         except BaseException as error:  # noqa: BLE001 - a thread would keep it to itself, or print it
-            unforeseen.append(error)
+            unforeseen.add(f"{type(error).__name__}: {error}")
         finally:
             sys.settrace(None)
 
@@ -159,8 +159,8 @@ def is_safe_in_threads(stage: Stage) -> Iterator[str]:
     advice = "guard what calls share by a threading.Lock"
     for fault in witness.faults:
         yield f"{_THREADS} threads at once: {fault}; {advice}"
-    for error in unforeseen:
-        yield f"{_THREADS} threads at once: a call ends in {type(error).__name__}: {error}; {advice}"
+    for error in sorted(unforeseen):
+        yield f"{_THREADS} threads at once: a call ends in {error}; {advice}"
     fresh = stage.new_witness()
     stage.scene(Ending.COMPLETED, fresh, WatchedStore()).run()
     before = len(witness.said)
