@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import pluggy
@@ -55,18 +55,18 @@ def complaint(manager: pluggy.PluginManager, plugin: object) -> str | None:
     if said := _version_complaint(plugin):
         return said
     specs = {name: list(caller.spec.argnames) for name, caller in vars(manager.hook).items() if caller.spec}
-    implements_one = False
+    there: set[str] = set()
     for attribute, hook, options in _hooks(manager, plugin):
         if hook not in specs:
             if options["optionalhook"]:
                 continue
             return f"there is no hook {hook!r}{hint(hook, specs)}"
-        implements_one = True
+        there.add(hook)
         if options["wrapper"] or options["hookwrapper"]:
             return f"{hook} is a wrapper; hooks decide, they do not wrap each other"
         if said := _function_complaint(getattr(plugin, attribute), specs[hook]):
             return f"{hook} {said}"
-    return None if implements_one else "it implements no hook; mark its methods with @seawall.hookimpl"
+    return _absence_complaint(plugin, there, specs)
 
 
 def import_complaint(error: Exception, module: str, distribution: str) -> str:
@@ -101,20 +101,42 @@ def _version_complaint(plugin: object) -> str | None:
     return f"{written}, and this Seawall has version {ours}; upgrade {what}"
 
 
+def _absence_complaint(plugin: object, there: Collection[str], hooks: Iterable[str]) -> str | None:
+    """Return which hook a plugin seems to have and has not; `there` are those it has."""
+    if not there:
+        return "it implements no hook; mark its methods with @seawall.hookimpl"
+    for hook in hooks:
+        # one that overrides a marked method would leave the plugin without it, and nobody is told
+        if hook not in there and inspect.isroutine(inspect.getattr_static(plugin, hook, None)):
+            return (
+                f"{hook} is called like a hook and not marked; put @seawall.hookimpl above it, or rename it"
+            )
+    return None
+
+
 def _function_complaint(function: Callable[..., Any], names: list[str]) -> str | None:
     """Return what is wrong with a function that is called with the arguments of a hook, or some of them."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return "is async; a hook is a plain function, and work that may block is answered as `Offload`"
     if inspect.isgeneratorfunction(function):
         return "is a generator; a hook returns its decision"
-    for name, parameter in inspect.signature(function, **_UNEVALUATED).parameters.items():
+    return next(_complaints_of_parameters(function, names), None)
+
+
+def _complaints_of_parameters(function: Callable[..., Any], names: list[str]) -> Iterator[str]:
+    if inspect.ismethod(function) and (first := next(iter(_parameters(function.__func__)), "")) in names:
+        yield f"takes {first!r} where self belongs"
+    for name, parameter in _parameters(function).items():
         is_optional = parameter.default is not parameter.empty
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             bare = parameter.replace(annotation=parameter.empty)
-            return f"takes {bare}; name the arguments it uses: {', '.join(names)}"
-        if name not in names and not is_optional:
-            return f"takes {name!r}, which this hook does not give{hint(name, names)}"
+            yield f"takes {bare}; name the arguments it uses: {', '.join(names)}"
+        elif name not in names and not is_optional:
+            yield f"takes {name!r}, which this hook does not give{hint(name, names)}"
         # pluggy gives neither of these, and says nothing
-        if name in names and (is_optional or parameter.kind is parameter.KEYWORD_ONLY):
-            return f"takes {name!r} with a default or as a keyword; take it as a plain argument"
-    return None
+        elif name in names and (is_optional or parameter.kind is parameter.KEYWORD_ONLY):
+            yield f"takes {name!r} with a default or as a keyword; take it as a plain argument"
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function, **_UNEVALUATED).parameters

@@ -155,10 +155,9 @@ def protect(
         StoreError: Another process keeps the file of the state locked.
         TypeError: `client` is none of the SDK's.
     """
-    if not hasattr(client, "with_options") or not hasattr(client, "middleware"):
-        raise TypeError(
-            f"protect() takes a client of the anthropic SDK from 2.12 on, not {type(client).__name__}"
-        )
+    if isinstance(client, type) or not (hasattr(client, "with_options") and hasattr(client, "middleware")):
+        what = f"the class {client.__name__}" if isinstance(client, type) else type(client).__name__
+        raise TypeError(f"protect() takes a client of the anthropic SDK from 2.12 on, not {what}")
     hooks, store = load(settings, plugins), configured_store(settings)
     others: list[Any] = [
         middleware for middleware in client.middleware if not isinstance(middleware, Protection)

@@ -44,7 +44,7 @@ def test_protect_returns_the_same_type_and_leaves_the_given_client_as_it_is(clie
     assert protected.max_retries == 0
 
 
-@pytest.mark.parametrize("client", [None, anthropic, httpx2.Client])
+@pytest.mark.parametrize("client", [None, anthropic, httpx2.Client, anthropic.Anthropic])
 def test_what_is_no_client_is_refused(client):
     with pytest.raises(TypeError, match="takes a client of the anthropic SDK"):
         seawall.protect(client)

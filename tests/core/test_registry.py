@@ -462,6 +462,25 @@ class EveryKeyword:
     def on_error(self, **kwargs: Any) -> None: ...
 
 
+class Unmarked(Backoff):
+    def on_error(self, call: Any, error: Any) -> Any:
+        return super().on_error(call, error)
+
+
+class NoSelf:
+    @hookimpl
+    def pre_request(call: Any) -> None: ...  # noqa: N805 - its mistake
+
+
+class OfAnotherName:
+    """Rightly: the hook is there, and the method of its name only helps it."""
+
+    def on_error(self) -> None: ...
+
+    @hookimpl(specname="on_error")
+    def decide(self, call: Any) -> None: ...
+
+
 ASYNC = "is async; a hook is a plain function, and work that may block is answered as `Offload`"
 COMPLAINTS = [
     (Wrapper, "on_error is a wrapper; hooks decide, they do not wrap each other"),
@@ -471,6 +490,11 @@ COMPLAINTS = [
     (AsyncGenerator, f"pre_request {ASYNC}"),
     (AsyncUnderAnotherName, f"post_response {ASYNC}"),
     (NoHook, "it implements no hook; mark its methods with @seawall.hookimpl"),
+    (
+        Unmarked,
+        "on_error is called like a hook and not marked; put @seawall.hookimpl above it, or rename it",
+    ),
+    (NoSelf, "pre_request takes 'call' where self belongs"),
     (UnknownHook, "there is no hook 'on_chunks'; did you mean 'on_chunk'?"),
     (UnknownArgument, "on_chunk takes 'chunks', which this hook does not give; did you mean 'chunk'?"),
     (WithDefault, "on_error takes 'error' with a default or as a keyword; take it as a plain argument"),
@@ -485,6 +509,10 @@ def test_a_hook_implementation_that_cannot_be_called_is_refused_at_start(kind: t
     with pytest.raises(ConfigError) as caught:
         manager_of({"good": Streaming(), "guard": kind()})
     assert str(caught.value) == f"plugin 'guard' ({kind.__module__}.{kind.__qualname__}): {expected}"
+
+
+def test_a_method_that_is_called_like_a_hook_of_another_method_fits() -> None:
+    assert list(manager_of({"guard": OfAnotherName()}).get_plugins())
 
 
 def test_a_refused_installed_plugin_names_its_distribution(install: Install) -> None:

@@ -77,6 +77,13 @@ def test_eight_distributions_are_built_and_hold_types_but_no_tests(wheels):
         assert ("py.typed" in listed) == (".py" in listed) == (not wheel.name.startswith("seawall-"))
 
 
+def test_every_distribution_with_code_holds_the_licence(wheels):
+    for folder in FOLDERS[1:]:
+        assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    for wheel in wheels.glob("seawall_*.whl"):
+        assert ".dist-info/licenses/LICENSE" in run(sys.executable, "-m", "zipfile", "-l", str(wheel))
+
+
 def test_the_installed_command_lists_the_plugins(scripts, tmp_path):
     table = run(str(scripts / "seawall"), "plugins", cwd=tmp_path).partition("\n\n")[0].splitlines()
     runs = {line.split()[0]: re.split("  +", line)[3] for line in table[1:]}

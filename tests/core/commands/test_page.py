@@ -55,6 +55,8 @@ PLUGINS = {
     "has an async hook": GUARD.replace("def on", "async def on"),
     "has a hook that takes everything": GUARD.replace("call, error", "*args"),
     "has no hook": GUARD.replace("    @hookimpl\n", ""),
+    "has a hook that is not marked": GUARD + "\n    def pre_request(self, call):\n        ...\n",
+    "has a hook without `self`": GUARD.replace("self, call", "call"),
     "has settings that are no model": GUARD.replace("    @", "    Settings = dict\n\n    @", 1),
 }
 
