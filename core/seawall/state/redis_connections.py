@@ -5,7 +5,6 @@ prepares for retries. That is 14 of the 40 microseconds of a short command (meas
 command by what redis itself packs with, without what it looks for in the words before, saves 5 more.
 """
 
-from contextlib import suppress
 from typing import Any, Final
 
 import hiredis
@@ -82,14 +81,15 @@ class RedisConnections:
         )
 
     def _taken(self) -> Any:
-        # other threads take from it as well
-        with suppress(IndexError):
-            while True:
+        while True:
+            try:
                 connection = self._idle.pop()
-                if _is_ready(connection):
-                    return connection
-                self._drop(connection)
-        return self._pool.get_connection()
+            except IndexError:
+                # other threads take from it as well
+                return self._pool.get_connection()
+            if _is_ready(connection):
+                return connection
+            self._drop(connection)
 
     def _drop(self, connection: Any) -> None:
         connection.disconnect()
