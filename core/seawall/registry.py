@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from seawall.errors import ConfigError
 from seawall.fitness import class_complaint, complaint, import_complaint, model_of, new_manager
 from seawall.hooks import Hooks
-from seawall.settings import Configuration
+from seawall.settings import TOP, Configuration
 from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
 from seawall.wording import hint
 
@@ -42,8 +42,10 @@ class Installed:
 
         Raises:
             ConfigError: It cannot be imported, is no class, is written for another version of the plugin API,
-                or its `Settings` are no pydantic model.
+                its `Settings` are no pydantic model, or its table would be a setting of the core.
         """
+        if self.name in TOP:
+            raise ConfigError(f"{self} has the name of a setting of the core: it needs another entry point")
         try:
             plugin_class: type[Any] = self.point.load()
         except Exception as error:

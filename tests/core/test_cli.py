@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -222,6 +223,8 @@ def test_the_script_is_the_same_program() -> None:
     ],
 )
 def test_an_unknown_command_exits_2_and_names_the_nearest(command: str, hint: str) -> None:
+    if not hasattr(click.exceptions, "NoSuchCommand"):
+        hint = ""  # click before 8.4 knows none
     code, out, err = run(command)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1] == f"Error: No such command '{command}'.{hint}"

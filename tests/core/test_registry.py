@@ -386,6 +386,13 @@ def test_two_distributions_with_one_plugin_name_are_refused(install: Install) ->
     assert refusal() == expected
 
 
+def test_a_plugin_with_the_name_of_a_setting_is_refused_where_it_is_enabled(install: Install) -> None:
+    install("state-dist", "state", "guard_mod:Guard", GUARD)
+    expected = "has the name of a setting of the core: it needs another entry point"
+    assert refusal({"plugins": ["state"]}) == f"plugin 'state' of distribution 'state-dist' {expected}"
+    load({"plugins": ["backoff"]})
+
+
 def test_what_a_broken_uninstall_left_behind_is_listed_as_unknown(install: Install) -> None:
     install("guard-dist", "guard", "guard_mod:Guard", metadata="")
     assert (installed()["guard"].distribution, installed()["guard"].version) == ("unknown", "unknown")

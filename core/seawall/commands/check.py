@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from seawall.commands.places import Place, nearest, places
 from seawall.errors import ConfigError
 from seawall.fitness import model_of
-from seawall.registry import STANDARD, Installed, entry_complaints, installed, manager_of
-from seawall.settings import TOP, CoreSettings
+from seawall.registry import STANDARD, Installed, entry_complaints, installed, load, manager_of
+from seawall.settings import TOP, Configuration, CoreSettings
 from seawall.state import open_store
 from seawall.wording import by_weight, complaint, place_of, shown, unknown
 
@@ -60,6 +60,17 @@ def problems(file: Path) -> list[Problem]:
         return [Problem(nearest(found, path), f"{'.'.join(path)} = {shown(tables)}: a table is expected")]
     said = [Problem(nearest(found, (*path, *where)), what) for where, what in _complaints(tables)]
     return sorted(said, key=lambda problem: problem.place)
+
+
+def obstacle() -> list[str]:
+    """Return what keeps all that is configured from being used, variables too; empty if nothing."""
+    try:
+        load()
+        configuration = Configuration({}, None)
+        core = configuration.core()
+    except ConfigError as error:
+        return [str(error)]
+    return [f"{configuration.place(path)}: {said}" for path, said in _of_store(core)]
 
 
 def _unreadable(error: Exception, content: bytes) -> Problem:

@@ -37,18 +37,22 @@ def show(prefix: str) -> None:
 def check(ctx: click.Context, files: tuple[Path, ...]) -> None:
     """Say all that is wrong in files of settings, each with its line and column.
 
-    Without FILE, in those that hold here. Exits 1 if anything is wrong, 2 if a file cannot be read.
+    Without FILE, in those that hold here; when they are right, what is wrong in the variables. Exits 1 if
+    anything is wrong, 2 if a file cannot be read.
     """
-    from seawall.commands.check import problems  # noqa: PLC0415 - not for other commands
+    from seawall.commands.check import obstacle, problems  # noqa: PLC0415 - not for other commands
     from seawall.settings import files_here  # noqa: PLC0415
 
     looked_at = files or tuple(files_here())
-    found = [(file, problem) for file in looked_at for problem in problems(file)]
-    for file, problem in found:
-        click.echo(f"{file}:{problem.place.line}:{problem.place.column}: {problem.said}")
-    if not found:
-        where = ", ".join(map(str, looked_at)) or "the defaults: there is no file"
-        click.echo(f"nothing is wrong in {where}")
+    found = [
+        f"{file}:{problem.place.line}:{problem.place.column}: {problem.said}"
+        for file in looked_at
+        for problem in problems(file)
+    ]
+    if not (files or found):
+        found = obstacle()
+    where = ", ".join(map(str, looked_at)) or "the defaults: there is no file"
+    click.echo("\n".join(found) or f"nothing is wrong in {where}")
     ctx.exit(_WRONG if found else 0)
 
 

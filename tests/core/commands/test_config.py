@@ -116,6 +116,31 @@ def test_check_without_any_file_says_so(run):
     assert run("config", "check") == (0, "nothing is wrong in the defaults: there is no file\n", "")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SEAWALL_BACKOFF__CAP", "0", "backoff.cap = '0': input should be greater than 0"),
+        (
+            "SEAWALL_STATE",
+            "redys://x",
+            'state = \'redys://x\': "memory", "sqlite" or "redis://host:port/number"',
+        ),
+        ("SEAWALL_PLUGINS", '["guard"]', "plugins: no plugin 'guard' is installed"),
+    ],
+)
+def test_check_without_files_looks_at_the_variables_too(variable, value, said, run, monkeypatch):
+    monkeypatch.setenv(variable, value)
+    code, out, _ = run("config", "check")
+    assert code == 1
+    assert out.startswith(f"variable {variable}: {said}")
+
+
+def test_check_of_a_file_that_is_named_says_nothing_of_the_variables(here, run, monkeypatch):
+    monkeypatch.setenv("SEAWALL_BACKOFF__CAP", "0")
+    (here / "x.toml").write_text("[backoff]\ncap = 1")
+    assert run("config", "check", "x.toml") == (0, "nothing is wrong in x.toml\n", "")
+
+
 def test_check_tells_everything_that_is_wrong_in_the_order_of_its_lines(here, run):
     file = here / "other.toml"
     file.write_text('\n[backoff]\ncap = 0\nbse = 1\n\n[[tokens.budgets]]\ndollars = "a"\n[bakoff]\n')
