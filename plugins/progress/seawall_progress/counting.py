@@ -162,6 +162,17 @@ def _said(inputs: Inputs, kind: Kind, block: object, text: str) -> str:
 
 def _texts_of(events: Sequence[Mapping[str, Any]]) -> dict[tuple[Kind, object], str]:
     """Return what deltas bring, by kind and block."""
+    try:
+        # on the path of a chunk, where they are nearly always of one kind and block
+        (place,) = {(event["delta"]["type"], event["index"]) for event in events}
+        key = _KEYS[place[0]]
+        return {place: "".join([event["delta"][key] for event in events])}
+    except (LookupError, TypeError, ValueError):
+        return _texts_of_any(events)
+
+
+def _texts_of_any(events: Sequence[Mapping[str, Any]]) -> dict[tuple[Kind, object], str]:
+    """Return the same for deltas of all kinds, also of shapes that the API may have one day."""
     found: dict[tuple[Kind, object], str] = {}
     for event in events:
         delta = event.get("delta")
