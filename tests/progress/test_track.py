@@ -197,6 +197,45 @@ def test_each_kind_has_a_density_of_its_own():
     assert call.now.tokens == pytest.approx(1000 * 11 / 5 + 1000 * 10 / 2, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"delta": None},
+        {"delta": ["text"]},
+        {"delta": {"type": "text_delta"}},
+        {"delta": {"type": "text_delta", "text": 5}},
+        {"delta": {"type": ["text_delta"], "text": ""}},
+        {"delta": {"type": "signature_delta", "signature": "a signature"}},
+    ],
+)
+def test_a_delta_of_another_shape_is_no_text(odd):
+    call, plain = Followed(), Followed()
+    for each in (call, plain):
+        each.attempt()
+        each.block("text")
+        each.delta("one two ")
+        if each is call:
+            each.event("content_block_delta", index=0, **odd)
+        each.delta("three")
+    assert call.now.tokens == plain.now.tokens
+    call.close()
+    plain.close()
+    assert call.now.tokens == plain.now.tokens
+
+
+def test_a_delta_that_its_block_is_not_made_of_counts_as_what_it_is():
+    call = Followed()
+    call.call.estimate = lambda text: 1000 if "hm" in text else len(text.split())
+    call.attempt()
+    call.block("text")
+    call.delta("one two ")
+    before = call.now.tokens
+    call.delta("hm", "thinking_delta")
+    call.delta("three")
+    assert call.now.tokens == before + 1000 + 1
+
+
 def test_an_estimate_that_fails_is_a_quarter_of_the_characters():
     call = Followed()
 

@@ -1,12 +1,12 @@
 """Estimates the output tokens of one attempt while it is streamed.
 
-The chunk path only appends events to `recent`, and has the texts taken out of every few of them, since events
-take ten times the memory; texts are counted when somebody looks.
-What had been dropped by then, as nobody looked for long, counts as dense as the rest.
+The chunk path only appends pieces of text to `recent`, and has every few of them joined, as bytes, since
+pieces take five times the memory; texts are counted when somebody looks. What had been dropped by then, as
+nobody looked for long, counts as dense as the rest.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, Final
 
@@ -30,9 +30,9 @@ _OF_BLOCK: Final[Mapping[str, Kind]] = {
 _NAME: Final[Kind] = "name"
 """The names of the tools that are called, which come in no delta."""
 MOST_RECENT: Final = 8
-"""Events whose texts have not been taken out."""
+"""Pieces that have not been joined."""
 _KEPT: Final = 48
-"""Texts that wait to be counted, each of so many events; older ones are dropped."""
+"""Texts that wait to be counted, each of so many pieces; older ones are dropped."""
 _BATCH: Final = 400
 """Characters that are counted once and for all; what is left is counted again with what follows it."""
 _DENSITY: Final = 0.25
@@ -42,7 +42,7 @@ _DENSITY: Final = 0.25
 class Count:
     """The tokens of one attempt.
 
-    `begin`, `recent` and `gather` are for the chunk path, the rest is for who looks.
+    `begin`, `key`, `recent`, `gather` and `take` are for the chunk path, the rest is for who looks.
 
     Args:
         estimate: Tokens of a text.
@@ -57,16 +57,22 @@ class Count:
         "_is_torn",
         "_known",
         "_markup",
+        "_place",
         "_rests",
         "_texts",
+        "key",
         "recent",
     )
 
     def __init__(self, estimate: Callable[[str], int], markup: Markup) -> None:
         self._estimate = estimate
         self._markup = markup
-        self.recent: list[Mapping[str, Any]] = []
-        """Events that bring characters; `gather` empties it."""
+        self._place: tuple[Kind, object] = ("text_delta", None)
+        """The kind of delta that the open block is made of, and its index."""
+        self.key = "text"
+        """Where such a delta has its text."""
+        self.recent: list[str] = []
+        """Pieces of the text of the open block; `gather` empties it."""
         self._texts: deque[tuple[Kind, object, bytes]] = deque(maxlen=_KEPT)
         """What they brought and was not counted: kind, block and text, which may take four times as much as a
         string."""
@@ -82,18 +88,20 @@ class Count:
         """Tokens of what is not in the rests."""
         self._rests: dict[Kind, str] = {}
 
-    def begin(self, block: str, written: int, name: str = "") -> None:
+    def begin(self, block: str, index: object, written: int, name: str = "") -> None:
         """A block of a type begins.
 
         Args:
             block: The type.
+            index: Of the block.
             written: Characters that the attempt has.
             name: What the model wrote for it that no delta brings.
         """
-        self._blocks = (self._characters(written), _OF_BLOCK.get(block, "text_delta"), written)
+        kind = _OF_BLOCK.get(block, "text_delta")
+        self._blocks = (self._characters(written), kind, written)
+        self._place, self.key = (kind, index), _KEYS[kind]
         if name:
-            self._is_torn |= len(self._texts) == _KEPT
-            self._texts.append((_NAME, None, name.encode(errors="surrogatepass")))
+            self._keep(_NAME, None, name)
 
     def tokens(self, written: int, *, counts: bool = True) -> int:
         """Return the tokens of the first `written` characters and of what was around them, estimated.
@@ -107,7 +115,8 @@ class Count:
             self._take_texts()
         known, rests, inputs = dict(self._known), dict(self._rests), copy(self._inputs)
         # the chunk path may gather them meanwhile: then they are as dense as the rest
-        for (kind, block), text in _texts_of(tuple(self.recent) if counts else ()).items():
+        if counts and (text := _joined(self.recent)):
+            kind, block = self._place
             known[kind] = known.get(kind, 0) + len(text)
             rests[kind] = rests.get(kind, "") + _said(inputs, kind, block, text)
         tokens = {kind: self._counted.get(kind, 0) + self._tokens(rests.get(kind, "")) for kind in known}
@@ -127,12 +136,24 @@ class Count:
         return self._estimate(text) if text else 0
 
     def gather(self) -> None:
-        """Take the texts out of the recent events; at `MOST_RECENT` of them, and when a block ends."""
-        found = _texts_of(self.recent)
-        self.recent.clear()
-        self._is_torn |= len(self._texts) + len(found) > _KEPT
-        for (kind, block), text in found.items():
-            self._texts.append((kind, block, text.encode(errors="surrogatepass")))
+        """Join the recent pieces; at `MOST_RECENT` of them, and when a block ends."""
+        if self.recent:
+            text = _joined(self.recent)
+            self.recent.clear()
+            self._keep(*self._place, text)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """A delta came that is none of those the open block is made of."""
+        self.gather()
+        delta = event.get("delta")
+        delta = delta if isinstance(delta, dict) else {}
+        kind = str(delta.get("type"))
+        if kind in _KEYS:
+            self._keep(kind, event.get("index"), str(delta.get(_KEYS[kind], "")))
+
+    def _keep(self, kind: Kind, block: object, text: str) -> None:
+        self._is_torn |= len(self._texts) == _KEPT
+        self._texts.append((kind, block, text.encode(errors="surrogatepass")))
 
     def _take_texts(self) -> None:
         """Count what was gathered; only one thread at a time may."""
@@ -160,26 +181,6 @@ def _said(inputs: Inputs, kind: Kind, block: object, text: str) -> str:
     return inputs.feed(block, text) if kind == "input_json_delta" else text
 
 
-def _texts_of(events: Sequence[Mapping[str, Any]]) -> dict[tuple[Kind, object], str]:
-    """Return what deltas bring, by kind and block."""
-    try:
-        # on the path of a chunk, where they are nearly always of one kind and block
-        (place,) = {(event["delta"]["type"], event["index"]) for event in events}
-        key = _KEYS[place[0]]
-        return {place: "".join([event["delta"][key] for event in events])}
-    except (LookupError, TypeError, ValueError):
-        return _texts_of_any(events)
-
-
-def _texts_of_any(events: Sequence[Mapping[str, Any]]) -> dict[tuple[Kind, object], str]:
-    """Return the same for deltas of all kinds, also of shapes that the API may have one day."""
-    found: dict[tuple[Kind, object], str] = {}
-    for event in events:
-        delta = event.get("delta")
-        if isinstance(delta, dict):
-            kind = str(delta.get("type"))
-            piece = delta.get(_KEYS.get(kind, ""))
-            if isinstance(piece, str):
-                place = kind, event.get("index")
-                found[place] = found.get(place, "") + piece
-    return found
+def _joined(pieces: list[str]) -> str:
+    # what should be a text might be anything
+    return "".join(map(str, pieces))

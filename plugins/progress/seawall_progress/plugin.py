@@ -98,7 +98,10 @@ class Progress:
             if now - track.last > track.longest_gap:  # noqa: PLR1730
                 track.longest_gap = now - track.last
             track.last = now
-            track.recent.append(chunk.event)
+            try:
+                track.recent.append(chunk.event["delta"][track.key])
+            except (LookupError, TypeError):
+                track.take(chunk.event)
             if len(track.recent) == MOST_RECENT:
                 track.gather()
         else:

@@ -64,9 +64,11 @@ class Track:
         "clock",
         "gather",
         "is_metered",
+        "key",
         "last",
         "longest_gap",
         "recent",
+        "take",
         "usual",
     )
 
@@ -96,7 +98,8 @@ class Track:
         self._attempt = attempt
         self._markup = Markup(call.params)
         self._count = Count(call.estimate, self._markup)
-        self.recent, self.gather = self._count.recent, self._count.gather
+        count = self._count
+        self.key, self.recent, self.gather, self.take = count.key, count.recent, count.gather, count.take
         self._exact: int | None = None
         self._base = (0, True)
         """Tokens of the attempts that this one goes on with, and whether they are exact."""
@@ -139,7 +142,7 @@ class Track:
             said = block.get("type")
             # it might be anything, content too
             kind = said if isinstance(said, str) and said.isidentifier() else ""
-            self._begin_block(kind, now, self._markup.begin(kind, block))
+            self._begin_block(kind, event.get("index"), now, self._markup.begin(kind, block))
         elif kind == "content_block_stop":
             self._markup.end()
             self._end_thinking()
@@ -157,13 +160,14 @@ class Track:
             self._outcome = outcome
             self._stage = _Stage("done", now, error)
 
-    def _begin_block(self, block: str, now: float, name: str) -> None:
+    def _begin_block(self, block: str, index: object, now: float, name: str) -> None:
         written = self._attempt.written if self._attempt is not None else 0
         self._end_thinking()
         phase = _PHASES.get(block, "writing")
         if phase == "thinking":
             self._thinking_from = written
-        self._count.begin(block, written, name)
+        self._count.begin(block, index, written, name)
+        self.key = self._count.key
         self._pace.begin(now)
         if self._first is None:
             self._first = now
