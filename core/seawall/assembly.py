@@ -20,7 +20,7 @@ _GROWS = {
 _SETS = {"signature_delta": ("signature",), "compaction_delta": ("content", "encrypted_content")}
 """Deltas that bring fields whole."""
 THINKING = ("thinking", "redacted_thinking")
-_PIECES = 32
+_PIECES = 8
 _WITHIN = frozenset({"content_block_start", "content_block_delta", "message_delta", "message_stop"})
 """What means nothing before `message_start`; a stop of nothing is harmless, and the SDK lets it pass."""
 
