@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import math
+
 import anthropic
 import httpx2
 import pytest
@@ -123,6 +126,24 @@ def test_sampling_parameters_are_refused_since_their_version(sim):
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
 def test_what_is_no_json_object_is_refused(sim, content):
     assert post(sim, content=content).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(BODY | {"model": "claude-\ud800"}).encode(),
+        json.dumps(BODY | {"metadata": {"user_id": "\udc00"}}).encode(),
+        json.dumps(BODY | {"metadata": {"\ud800": "x"}}).encode(),
+        json.dumps(BODY | {"metadata": {"user_id": math.nan}}).encode(),
+        json.dumps(BODY | {"metadata": {"user_id": -math.inf}}).encode(),
+        json.dumps(BODY).encode("utf-16"),
+    ],
+    ids=["half a character", "the other half", "in a name", "NaN", "infinity", "UTF-16"],
+)
+def test_what_only_python_takes_for_json_is_refused(sim, content):
+    response = post(sim, content=content)
+    assert response.status_code == 400
+    assert "not valid JSON" in response.json()["error"]["message"]
 
 
 def test_an_unknown_model_is_not_found(sim):

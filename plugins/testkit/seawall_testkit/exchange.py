@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from seawall_testkit.delivery import COMPLETE
 from seawall_testkit.errors import RequestError, should_retry
@@ -94,13 +94,21 @@ def json_object(data: bytes) -> dict[str, Any]:
         RequestError: 400, it is none.
     """
     try:
-        value = json.loads(data)
+        value = json.loads(data.decode(), parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        message = "The request body is not valid JSON: no low surrogate in string"
+        raise RequestError(400, message) from None
     except (ValueError, RecursionError) as error:
         message = f"The request body is not valid JSON: {error}"
         raise RequestError(400, message) from None
     if not isinstance(value, dict):
         raise RequestError(400, "The request body must be a JSON object")
     return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def html_page(status: int) -> bytes:
