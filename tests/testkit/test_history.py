@@ -12,6 +12,7 @@ WELL = {"type": "text", "text": "Well."}
 SEARCH = blocks.web_search("ships")
 MCP = blocks.mcp("look_up")
 USE = {"type": "tool_use", "id": "toolu_1", "name": "book", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2VhbA=="}
 MARK = {"cache_control": {"type": "ephemeral"}}
 
@@ -69,6 +70,23 @@ REFUSED = {
         [HELLO, assistant(WELL, USE), AND_THEN],
         "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each",
     ),
+    "a tool call by the user": (
+        [{"role": "user", "content": [USE]}, {"role": "user", "content": [RESULT]}],
+        "messages.0.content.0: `tool_use` blocks can only be in `assistant` messages",
+    ),
+    "a thought by the user": (
+        [{"role": "user", "content": [WELL, THOUGHT]}],
+        "messages.0.content.1: `thinking` blocks can only be in `assistant` messages",
+    ),
+    "a search by the user": (
+        [{"role": "user", "content": SEARCH}],
+        "messages.0.content.0: `server_tool_use` blocks can only be in `assistant` messages",
+    ),
+    "a tool result by the assistant": (
+        [HELLO, assistant(USE), assistant(RESULT, WELL), AND_THEN],
+        "messages.2.content.0: `tool_result` blocks can only be in `user` messages",
+    ),
+    "a blank text": ([{"role": "user", "content": " \n"}], "messages.0: content must be non-empty"),
     "an empty text": (
         [HELLO, assistant({"type": "text", "text": ""}, WELL), AND_THEN],
         "messages: text content blocks must be non-empty",

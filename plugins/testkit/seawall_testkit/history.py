@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _SERVER_TOOLS = frozenset({"server_tool_use", "mcp_tool_use"})
 _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+_OF_ASSISTANT = _SERVER_TOOLS | _THOUGHTS | {"tool_use"}
 
 
 def check_messages(messages: object) -> None:
@@ -30,6 +31,7 @@ def check_messages(messages: object) -> None:
             _refuse('messages: first message must use the "user" role')
         _check_content(position, message.get("content"))
         blocks = blocks_of(message["content"])
+        _check_roles(position, message["role"], blocks)
         results = {str(block.get("tool_use_id")) for block in blocks if block["type"] == "tool_result"}
         if asked - results:
             _refuse(
@@ -53,7 +55,7 @@ def check_messages(messages: object) -> None:
 
 def _check_content(position: int, content: object) -> None:
     if isinstance(content, str):
-        if not content:
+        if not content.strip():
             _refuse(f"messages.{position}: content must be non-empty")
         return
     if not isinstance(content, list) or not content:
@@ -66,6 +68,15 @@ def _check_content(position: int, content: object) -> None:
             _refuse(f"{where}.text: Field required")
         if block["type"] == "text" and not block["text"].strip():
             _refuse("messages: text content blocks must be non-empty")
+
+
+def _check_roles(position: int, role: str, blocks: Sequence[Mapping[str, Any]]) -> None:
+    """Tools are called and thoughts written by the assistant, results come from the user."""
+    for index, block in enumerate(blocks):
+        kind = block["type"]
+        right = "assistant" if kind in _OF_ASSISTANT else "user" if kind == "tool_result" else role
+        if role != right:
+            _refuse(f"messages.{position}.content.{index}: `{kind}` blocks can only be in `{right}` messages")
 
 
 def _assistant_turns(
