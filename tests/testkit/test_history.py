@@ -146,6 +146,22 @@ def test_an_unknown_cache_marker_is_refused(marker):
     assert error_of([{"role": "user", "content": content}], NEW).startswith("cache_control.t")
 
 
+@pytest.mark.parametrize("server_tool", [SEARCH, MCP])
+def test_a_server_tool_beside_a_client_tool_has_its_result_in_the_next_turn(server_tool):
+    use, result = server_tool
+    called = [HELLO, assistant(use, USE), {"role": "user", "content": [RESULT]}]
+    with Simulator() as sim:
+        for messages, status in (
+            (called, 200),
+            ([*called, assistant(result, WELL), AND_THEN], 200),
+            ([*called, assistant(WELL), AND_THEN], 400),
+            ([*called, assistant({**USE, "id": "toolu_2"}), AND_THEN], 400),
+        ):
+            body = {"model": NEW, "max_tokens": 9, "messages": messages}
+            response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+            assert response.status_code == status
+
+
 def test_server_tools_may_be_divided_among_neighbouring_assistant_turns():
     messages = [HELLO, assistant(WELL, SEARCH[0]), assistant(SEARCH[1]), AND_THEN]
     with Simulator() as sim:

@@ -44,8 +44,9 @@ def check_messages(messages: object) -> None:
                 f"messages.{position}: unexpected `tool_use_id` found: {', '.join(sorted(results - asked))}"
             )
         asked = {str(block.get("id")) for block in blocks if block["type"] == "tool_use"}
+    running: dict[str, str] = {}
     for position, blocks, is_last in _assistant_turns(messages):
-        _check_server_tools(position, blocks, is_last=is_last)
+        running = _check_server_tools(position, blocks, running, is_last=is_last)
         if blocks[-1]["type"] in _THOUGHTS:
             _refuse(
                 f"messages.{position}: The final block in an assistant message "
@@ -94,9 +95,24 @@ def _assistant_turns(
         yield len(messages) - 1, turn, True
 
 
-def _check_server_tools(position: int, blocks: Sequence[Mapping[str, Any]], *, is_last: bool) -> None:
-    """Tools that ran on the server have their results in the same turn, unless that is the end."""
-    used: dict[str, str] = {}
+def _check_server_tools(
+    position: int, blocks: Sequence[Mapping[str, Any]], running: Mapping[str, str], *, is_last: bool
+) -> dict[str, str]:
+    """Tools that ran on the server have their results in the same turn, unless that is the end.
+
+    Beside a call of the client's tools they have them in the next turn: they run once that is answered.
+
+    Args:
+        position: of the turn's last message.
+        blocks: of the turn.
+        running: ids and names of the tools that the turn before left without results.
+        is_last: whether nothing follows the turn.
+
+    Returns:
+        What this turn leaves without results.
+    """
+    used = dict(running)
+    waits = any(block["type"] == "tool_use" for block in blocks)
     for block in blocks:
         if block["type"] in _SERVER_TOOLS:
             used[str(block.get("id"))] = str(block.get("name"))
@@ -108,11 +124,12 @@ def _check_server_tools(position: int, blocks: Sequence[Mapping[str, Any]], *, i
                     f"Each `{block['type']}` block must have a corresponding tool use block before it."
                 )
     for use, name in used.items():
-        if not is_last:
+        if not is_last and (use in running or not waits):
             _refuse(
                 f"messages.{position}: `{name}` tool use with id `{use}` was found without a corresponding "
                 f"`{name}_tool_result` block"
             )
+    return used
 
 
 def _refuse(message: str) -> NoReturn:
