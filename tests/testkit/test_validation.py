@@ -123,6 +123,24 @@ def test_sampling_parameters_are_refused_since_their_version(sim):
     assert post(sim, body, headers=KEY | {"anthropic-version": "2023-06-01"}).status_code == 200
 
 
+DOCUMENT = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Ships."}}
+CITATION = {"type": "char_location", "cited_text": "x", "document_index": 0}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        said(("user", "Hi"), ("assistant", [DOCUMENT]), ("user", "Hi")),
+        said(("user", [{"type": "text", "text": "x", "citations": [CITATION]}])),
+    ],
+    ids=["documents of the assistant", "citations of the user"],
+)
+def test_blocks_that_the_latest_version_does_not_take_are_refused_since_then(sim, extra):
+    body = BODY | extra
+    assert post(sim, body, headers=KEY | {"anthropic-version": "2026-10-21"}).status_code == 400
+    assert post(sim, body, headers=KEY | {"anthropic-version": "2023-06-01"}).status_code == 200
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
 def test_what_is_no_json_object_is_refused(sim, content):
     assert post(sim, content=content).status_code == 400

@@ -13,8 +13,8 @@ from seawall_testkit.history import check_messages
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SAMPLING_REMOVED = "2026-10-21"
-"""The anthropic-version since which sampling parameters are refused."""
+_LATEST_VERSION = "2026-10-21"
+"""The anthropic-version that takes less than the one before (docs, api/migration-2026-10-21)."""
 _LEAST_BUDGET = 1024
 
 
@@ -33,9 +33,22 @@ def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
     _check_output(body)
     _check_sequences(body.get("stop_sequences"))
     _check_markers(markers_of(body))
+    if api_version >= _LATEST_VERSION:
+        _check_latest(body)
+
+
+def _check_latest(body: Mapping[str, Any]) -> None:
+    """No sampling parameters, documents of the assistant or citations of the user."""
     for name in ("temperature", "top_p", "top_k"):
-        if name in body and api_version >= _SAMPLING_REMOVED:
+        if name in body:
             _refuse(f"{name}: sampling parameters are not supported in this API version")
+    for position, message in enumerate(body["messages"]):
+        for index, block in enumerate(blocks_of(message["content"])):
+            where = f"messages.{position}.content.{index}"
+            if message["role"] == "assistant" and block["type"] == "document":
+                _refuse(f"{where}: documents are not supported in assistant messages in this API version")
+            if message["role"] == "user" and block["type"] == "text" and block.get("citations"):
+                _refuse(f"{where}.citations: not supported in user messages in this API version")
 
 
 def check_last_message(body: Mapping[str, Any], *, is_paused: bool) -> None:
