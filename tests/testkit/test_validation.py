@@ -78,6 +78,17 @@ REFUSED = {
     | {"output_config": {"format": {"type": "json_schema", "schema": {"$ref": "#"}}}},
     "a schema without a type": BODY
     | {"output_config": {"format": {"type": "json_schema", "schema": {"type": []}}}},
+    "a tool without a schema": BODY | {"tools": [{"name": "book"}]},
+    "a number as schema of a tool": BODY | {"tools": [{"name": "book", "input_schema": 3}]},
+    "two tools of one name": BODY | {"tools": TOOLS * 2},
+    "a list as type of a tool": BODY | {"tools": [TOOLS[0] | {"type": []}]},
+    "a number as system": BODY | {"system": 5},
+    "a block as system": BODY | {"system": {"type": "text", "text": "Hi"}},
+    "a text in a list as system": BODY | {"system": ["Hi"]},
+    "an image as system": BODY | {"system": [{"type": "image"}]},
+    "a blank text as system": BODY | {"system": [{"type": "text", "text": " "}]},
+    "text as stream": BODY | {"stream": "yes"},
+    "a number as stream": BODY | {"stream": 1},
     "blank stop sequence": BODY | {"stop_sequences": [" "]},
 }
 
@@ -203,6 +214,25 @@ def test_other_paths_and_methods_are_refused(sim, method, path, status):
 
 def test_count_tokens_takes_no_max_tokens(sim):
     assert post(sim, BODY, path="/v1/messages/count_tokens").status_code == 400
+
+
+COUNT = without("max_tokens")
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        (OLD | {"thinking": {"type": "enabled", "budget_tokens": 200_000}}, 200),
+        ({"tools": TOOLS, "tool_choice": {"type": "auto"}, "system": "Be kind."}, 200),
+        ({"stream": True}, 400),
+        ({"system": 5}, 400),
+        ({"tools": [{"name": "book"}]}, 400),
+        ({"thinking": {"type": "disabled"}}, 400),
+        ({"tools": TOOLS, "tool_choice": {"type": "any"}}, 400),
+    ],
+)
+def test_a_count_is_refused_as_its_message_is(sim, extra, status):
+    assert post(sim, COUNT | extra, path="/v1/messages/count_tokens").status_code == status
 
 
 @pytest.mark.parametrize("html", [False, True])

@@ -85,7 +85,7 @@ class Responder:
                     await self._fail(self.outage)
                 await self._messages.answer(exchange, body)
             else:
-                check_count_request(body)
+                check_count_request(body, request.headers.get("anthropic-version", ""))
                 await exchange.json({"input_tokens": count_input_tokens(body)})
         elif request.path == _MODELS:
             _check_method(request, "GET")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from seawall_testkit import models
@@ -27,11 +28,19 @@ def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
     _check_required(body, ("model", "max_tokens", "messages"))
     _check_model(body["model"])
     _check_max_tokens(body["max_tokens"], body["model"])
+    _check_prompt(body, api_version)
+    _check_sequences(body.get("stop_sequences"))
+    if not isinstance(body.get("stream"), bool | None):
+        _refuse("stream: Input should be a valid boolean")
+
+
+def _check_prompt(body: Mapping[str, Any], api_version: str) -> None:
+    """What messages and counts have in common."""
     check_messages(body["messages"])
+    _check_system(body.get("system"))
     _check_thinking(body)
     _check_tools(body)
     _check_output(body)
-    _check_sequences(body.get("stop_sequences"))
     _check_markers(markers_of(body))
     if api_version >= _LATEST_VERSION:
         _check_latest(body)
@@ -85,7 +94,7 @@ def check_last_message(body: Mapping[str, Any], *, is_paused: bool) -> None:
             )
 
 
-def check_count_request(body: Mapping[str, Any]) -> None:
+def check_count_request(body: Mapping[str, Any], api_version: str) -> None:
     """Refuses what `POST /v1/messages/count_tokens` refuses.
 
     Raises:
@@ -93,9 +102,10 @@ def check_count_request(body: Mapping[str, Any]) -> None:
     """
     _check_required(body, ("model", "messages"))
     _check_model(body["model"])
-    check_messages(body["messages"])
-    if "max_tokens" in body:
-        _refuse("max_tokens: Extra inputs are not permitted")
+    for name in ("max_tokens", "stream"):
+        if name in body:
+            _refuse(f"{name}: Extra inputs are not permitted")
+    _check_prompt(body, api_version)
 
 
 def _check_required(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
@@ -123,6 +133,16 @@ def _check_max_tokens(max_tokens: object, model: str) -> None:
         )
 
 
+def _check_system(system: object) -> None:
+    if not isinstance(system, str | list | None):
+        _refuse("system: Input should be a valid string or a list of text blocks")
+    for index, block in enumerate(system if isinstance(system, list) else ()):
+        if not isinstance(block, dict) or block.get("type") != "text":
+            _refuse(f"system.{index}.type: Input should be 'text'")
+        if not isinstance(block.get("text"), str) or not block["text"].strip():
+            _refuse(f"system.{index}: text content blocks must be non-empty")
+
+
 def _check_thinking(body: Mapping[str, Any]) -> None:
     thinking = body.get("thinking")
     if thinking is None:
@@ -135,7 +155,7 @@ def _check_thinking(body: Mapping[str, Any]) -> None:
     budget = thinking.get("budget_tokens")
     if not isinstance(budget, int) or budget < _LEAST_BUDGET:
         _refuse(f"thinking.enabled.budget_tokens: Input should be greater than or equal to {_LEAST_BUDGET}")
-    elif budget >= body["max_tokens"]:
+    elif budget >= body.get("max_tokens", math.inf):
         _refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")
 
 
@@ -144,6 +164,14 @@ def _check_tools(body: Mapping[str, Any]) -> None:
     tools = body.get("tools") or []
     if not isinstance(tools, list) or not all(map(_is_named, tools)):
         _refuse("tools: each tool needs a name")
+    names = [tool["name"] for tool in tools]
+    if len(set(names)) < len(names):
+        _refuse("tools: Tool names must be unique.")
+    for index, tool in enumerate(tools):
+        if not isinstance(tool.get("type"), str | None):
+            _refuse(f"tools.{index}.type: Input should be a valid string")
+        if tool.get("type") in {None, "custom"} and not isinstance(tool.get("input_schema"), dict):
+            _refuse(f"tools.{index}.custom.input_schema: Field required")
     if choice is None:
         return
     kind = choice.get("type") if isinstance(choice, dict) else None
