@@ -89,6 +89,17 @@ REFUSED = {
     "a blank text as system": BODY | {"system": [{"type": "text", "text": " "}]},
     "text as stream": BODY | {"stream": "yes"},
     "a number as stream": BODY | {"stream": 1},
+    "forced tool with a budget of thinking": BODY
+    | OLD
+    | {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+    | {"tools": TOOLS, "tool_choice": {"type": "any"}},
+    "unknown effort": BODY | {"output_config": {"effort": "huge"}},
+    "a list as effort": BODY | {"output_config": {"effort": ["low"]}},
+    "an effort of newer models": BODY | {"model": "claude-opus-4-6", "output_config": {"effort": "xhigh"}},
+    "disabled at the highest effort": BODY
+    | {"model": "claude-haiku-5-5", "thinking": {"type": "disabled"}, "output_config": {"effort": "max"}},
+    "between tools on an older model": BODY | OLD | {"thinking": {"type": "between_tools"}},
+    "between tools on another model": BODY | {"thinking": {"type": "between_tools"}},
     "blank stop sequence": BODY | {"stop_sequences": [" "]},
 }
 
@@ -122,6 +133,12 @@ def test_a_wrong_request_is_refused_with_the_apis_body(sim, name):
         {"thinking": {"type": "adaptive"}},
         said(("user", "Hi"), ("assistant", [USE]), ("user", [RESULT])),
         {"system": [{"type": "text", "text": "Be kind."}]},
+        {"model": "claude-opus-4-7", "output_config": {"effort": "xhigh"}},
+        {"model": "claude-opus-4-6", "output_config": {"effort": "max"}},
+        {"model": "claude-haiku-5-5", "thinking": {"type": "disabled"}, "output_config": {"effort": "high"}},
+        {"model": "claude-sonnet-5-5", "thinking": {"type": "between_tools"}},
+        {"model": "claude-opus-4-6", "thinking": {"type": "adaptive"}}
+        | {"tools": TOOLS, "tool_choice": {"type": "any"}},
     ],
 )
 def test_a_right_request_is_answered(sim, extra):

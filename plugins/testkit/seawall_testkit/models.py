@@ -73,10 +73,18 @@ def thinking_types(model: str) -> frozenset[str]:
         types.discard("adaptive")
     if version(model) > (4, 6):
         types.discard("enabled")
+    if family(model) != "sonnet" or version(model) < (5, 5):
+        types.discard("between_tools")
     always_on = family(model) in _NEVER_PREFILL or (family(model), version(model)) == ("opus", (5, 5))
     if always_on:
         types.discard("disabled")
     return frozenset(types)
+
+
+def efforts(model: str) -> frozenset[str]:
+    """The values `output_config.effort` may have; recorded: opus-4-6 refuses `xhigh`, opus-4-7 takes it."""
+    levels = {"low", "medium", "high", "xhigh", "max"}
+    return frozenset(levels if version(model) >= (4, 7) else levels - {"xhigh"})
 
 
 def max_output(model: str) -> int | None:

@@ -187,12 +187,28 @@ def _is_named(tool: object) -> bool:
 
 def _check_output(body: Mapping[str, Any]) -> None:
     config = body.get("output_config")
+    if isinstance(config, dict):
+        _check_effort(config.get("effort"), body)
     formats = [body.get("output_format"), config.get("format") if isinstance(config, dict) else config]
     for wanted in formats:
         if not isinstance(wanted, dict | None):
             _refuse("output_config.format: Input should be a valid dictionary")
         if wanted and wanted.get("type") == "json_schema" and not isinstance(wanted.get("schema"), dict):
             _refuse("output_config.format.schema: Input should be a valid dictionary")
+
+
+def _check_effort(effort: object, body: Mapping[str, Any]) -> None:
+    levels = models.efforts(body["model"])
+    if effort is None:
+        return
+    if not isinstance(effort, str) or effort not in levels:
+        _refuse(
+            f"This model does not support effort level {effort!r}. "
+            f"Supported levels: {', '.join(sorted(levels))}."
+        )
+    is_disabled = (body.get("thinking") or {}).get("type") == "disabled"
+    if is_disabled and effort in {"xhigh", "max"} and models.version(body["model"]) >= (5, 0):
+        _refuse(f"thinking.type: 'disabled' is not supported at effort {effort!r}; at most at 'high'")
 
 
 def _check_forced_tool(choice: Mapping[str, Any], tools: list[Any], body: Mapping[str, Any]) -> None:
@@ -202,7 +218,7 @@ def _check_forced_tool(choice: Mapping[str, Any], tools: list[Any], body: Mappin
         _refuse(f"tool_choice.name: tool {choice.get('name')!r} not found in provided tools")
     if not models.accepts_forced_tools(body["model"]):
         _refuse(f"tool_choice: {choice['type']!r} is not supported by {body['model']}")
-    if (body.get("thinking") or {}).get("type") in {"enabled", "adaptive"}:
+    if (body.get("thinking") or {}).get("type") == "enabled":
         _refuse("Thinking may not be enabled when tool_choice forces tool use.")
 
 
