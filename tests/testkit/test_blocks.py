@@ -137,6 +137,15 @@ def test_searches_are_counted_in_the_usage(connect):
     with Simulator(answer=script) as sim:
         usage = connect(sim).messages.create(**REQUEST).usage
         assert usage.server_tool_use.web_search_requests == 2
+        assert usage.server_tool_use.web_fetch_requests == 0
+
+
+def test_fetches_are_counted_in_the_usage(connect):
+    fetched = {"type": "server_tool_use", "id": "srvtoolu_01", "name": "web_fetch", "input": {}}
+    with Simulator(answer=[fetched]) as sim:
+        usage = connect(sim).messages.create(**REQUEST).usage
+        assert usage.server_tool_use.web_search_requests == 0
+        assert usage.server_tool_use.web_fetch_requests == 1
 
 
 def test_equal_tool_calls_have_different_ids(connect):

@@ -133,8 +133,6 @@ def _final_usage(answer: Answer) -> dict[str, Any]:
     usage = _input_usage(answer) | {"output_tokens": answer.output_tokens}
     if thinking := sum(part.tokens for part in answer.parts if "thinking" in part.block["type"]):
         usage["output_tokens_details"] = {"thinking_tokens": thinking}
-    searches = sum(
-        part.block["type"] == "server_tool_use" and part.block["name"] == "web_search"
-        for part in answer.parts
-    )
-    return usage | ({"server_tool_use": {"web_search_requests": searches}} if searches else {})
+    used = [part.block["name"] for part in answer.parts if part.block["type"] == "server_tool_use"]
+    requests = {f"{name}_requests": used.count(name) for name in ("web_search", "web_fetch")}
+    return usage | ({"server_tool_use": requests} if any(requests.values()) else {})
