@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 
 import anthropic
@@ -188,3 +189,5 @@ def test_a_faulty_429_shows_the_limits_there_are(connect, clock):
 def test_a_limit_of_nothing_is_a_value_error(name):
     with pytest.raises(ValueError, match=f"{name} must be above 0"):
         Limits(**{name: 0})
+    with pytest.raises(ValueError, match=f"{name} must be above 0"):
+        Limits(**{name: math.nan})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import socket
 import subprocess
 import sys
@@ -166,6 +167,14 @@ def test_a_simulator_serves_once():
         sim.start()
 
 
+@pytest.mark.parametrize("method", ["begin_outage", "end_outage", "stop_listening", "start_listening"])
+def test_a_simulator_that_is_over_says_that_it_does_not_run(method):
+    with Simulator() as sim:
+        pass
+    with pytest.raises(RuntimeError, match="not running"):
+        getattr(sim, method)()
+
+
 def test_stopping_ends_running_responses_and_the_thread(connect):
     before = simulators()
     with Simulator(faults=[Fault("stall", event=2)]) as sim:
@@ -186,6 +195,11 @@ def test_stopping_ends_running_responses_and_the_thread(connect):
         {"tokens_per_second": 0},
         {"ping_interval": -1},
         {"otpm_mode": "x"},
+        {"tokens_per_second": math.nan},
+        {"ping_interval": math.nan},
+        {"repeat_words": -1},
+        {"port": -1},
+        {"port": 65_536},
     ],
 )
 def test_a_wrong_argument_is_a_value_error_that_names_it(wrong):

@@ -127,7 +127,10 @@ class Fault:
         if match is None:
             raise ValueError(f"{text!r} is no fault; expected KIND[@ATTEMPT[xTIMES]][:VALUE][,NAME=VALUE]...")
         given = {name: match[name] for name in ("attempt", "times") if match[name]}
-        given |= _named(match["kind"], match["values"])
+        for name, value in _named(match["kind"], match["values"]):
+            if name in given:
+                raise ValueError(f"{text!r}: {name} is given twice")
+            given[name] = value
         names = {field.name for field in fields(cls)} - {"kind"}
         unknown = sorted(set(given) - names)
         if unknown:
@@ -151,17 +154,17 @@ def refusal_before(faults: tuple[Fault, ...], attempt: int) -> Fault | None:
     return next((fault for fault in faults if fault.place == "connection" and fault.strikes(attempt)), None)
 
 
-def _named(kind: str, values: str | None) -> dict[str, str]:
+def _named(kind: str, values: str | None) -> list[tuple[str, str]]:
     """The parameters after the colon; a first one without a name gets the name its kind is about."""
     default = _kind_named(kind).first_value
-    named: dict[str, str] = {}
+    named: list[tuple[str, str]] = []
     for number, item in enumerate(values.split(",") if values else []):
         name, equals, value = item.partition("=")
         if not equals:
             if number or not default:
                 _refuse(f"{item!r} has no name; expected NAME=VALUE")
             name, value = default, item
-        named[name.strip()] = value.strip()
+        named.append((name.strip(), value.strip()))
     return named
 
 

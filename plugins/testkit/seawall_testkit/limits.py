@@ -37,8 +37,9 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("rpm", "itpm", "otpm", "depth"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} must be above 0, not {value!r}")
+            # of what is no number neither is true
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, not {value!r}")
 
 
 class Bucket:

@@ -70,9 +70,12 @@ class Options:
         for name in ("answer_tokens", "tokens_per_event"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}")
+        if self.repeat_words < 0:
+            raise ValueError(f"repeat_words must be at least 0, not {self.repeat_words!r}")
         for name in ("tokens_per_second", "ping_interval"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            # of what is no number it is not true either
+            if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0 or None, not {value!r}")
         if not self.misbehaviour:
             raise ValueError("misbehaviour must name at least one")

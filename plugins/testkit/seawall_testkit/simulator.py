@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seawall_testkit.faults import Fault
     from seawall_testkit.limits import Limits
 
+_LARGEST_PORT = 65_535
 _PATIENCE = 10.0
 """Seconds that starting, stopping and changing the listener may take."""
 
@@ -97,6 +98,8 @@ class Simulator:
             switches=switches or Switches(),
             clock=clock,
         )
+        if not 0 <= port <= _LARGEST_PORT:
+            raise ValueError(f"port must be 0 to {_LARGEST_PORT}, not {port!r}")
         self._wanted_port = port
         self._journal = Journal(observer)
         self._server = Server(self._options, self._journal)
@@ -270,7 +273,7 @@ class Simulator:
             await self._server.close()
 
     def _in_loop(self, work: Coroutine[Any, Any, None]) -> None:
-        if self._loop is None:
+        if self._loop is None or self._loop.is_closed():
             work.close()
             raise RuntimeError("the simulator is not running")
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE)
