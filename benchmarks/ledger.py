@@ -120,13 +120,15 @@ class Account:
 
 def kind_of(sent: Received, row: Mapping[str, Any]) -> str:
     """Return the account of an attempt."""
-    if row["is_estimated"] and not row["output_tokens"]:
+    is_unread = sent.ended in ("fault:reset", "client_closed")
+    # it is the server that knows whether it told anything: a row that lost what it was told is no such one
+    may_be_untold = not sent.stream or not sent.events_sent or is_unread
+    if may_be_untold and row["is_estimated"] and not row["output_tokens"]:
         return "untold"
     if row["ended"] == "ok" or not sent.input_tokens:
         return "whole"
     # what was wrong in a stream that the server sent to its end was for the client to find
-    is_left = sent.ended in ("fault:reset", "client_closed") or (sent.stream and sent.ended == "complete")
-    return "left" if is_left else "cut"
+    return "left" if is_unread or (sent.stream and sent.ended == "complete") else "cut"
 
 
 def billed_of(sent: Received) -> Tokens:
