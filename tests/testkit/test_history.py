@@ -146,6 +146,36 @@ def test_an_unknown_cache_marker_is_refused(marker):
     assert error_of([{"role": "user", "content": content}], NEW).startswith("cache_control.t")
 
 
+SYSTEM = {"role": "system", "content": [{"type": "text", "text": "Be brief."}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "messages", "status"),
+    [
+        (NEW, [HELLO, SYSTEM], 200),
+        (NEW, [HELLO, SYSTEM, SYSTEM], 200),
+        (NEW, [HELLO, SYSTEM, assistant(WELL), AND_THEN], 200),
+        ("claude-opus-4-8", [HELLO, SYSTEM], 200),
+        (OLD, [HELLO, SYSTEM], 400),
+        (NEW, [SYSTEM, HELLO], 400),
+        (NEW, [HELLO, assistant(WELL), SYSTEM, AND_THEN], 400),
+        (NEW, [HELLO, {"role": "system", "content": [USE]}], 400),
+    ],
+)
+def test_a_system_message_follows_a_turn_of_the_user(model, messages, status):
+    with Simulator() as sim:
+        body = {"model": model, "max_tokens": 9, "messages": messages}
+        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+        assert response.status_code == status
+
+
+def test_a_system_message_after_a_tools_result_changes_nothing_about_the_answer():
+    messages = [HELLO, assistant(USE), {"role": "user", "content": [RESULT]}, SYSTEM]
+    tools = [{"name": "book", "input_schema": {"type": "object"}}]
+    answer = Simulator(answer="tool_use").answer_for(messages, tools=tools)
+    assert [part.block["type"] for part in answer.parts] == ["text"]
+
+
 @pytest.mark.parametrize("server_tool", [SEARCH, MCP])
 def test_a_server_tool_beside_a_client_tool_has_its_result_in_the_next_turn(server_tool):
     use, result = server_tool

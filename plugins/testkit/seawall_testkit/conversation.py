@@ -61,8 +61,9 @@ class Conversation:
 
     @property
     def answers_a_tool(self) -> bool:
-        """Whether the last message brings the result of a tool."""
-        return bool(self.messages) and _has_tool_result(self.messages[-1]["content"])
+        """Whether the last message brings the result of a tool; `system` messages after it do not count."""
+        said = [message for message in self.messages if message["role"] != "system"]
+        return bool(said) and _has_tool_result(said[-1]["content"])
 
 
 def blocks_of(content: object, *, markers: bool = False) -> list[dict[str, Any]]:

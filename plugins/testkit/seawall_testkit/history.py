@@ -15,8 +15,12 @@ _THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 _OF_ASSISTANT = _SERVER_TOOLS | _THOUGHTS | {"tool_use"}
 
 
-def check_messages(messages: object) -> None:
+def check_messages(messages: object, *, takes_system: bool) -> None:
     """Roles, non-empty content, tool results right after their tool use, and whole assistant turns.
+
+    Args:
+        messages: of the request.
+        takes_system: whether the model takes `system` messages, which must follow a turn of the user.
 
     Raises:
         RequestError: 400.
@@ -25,8 +29,11 @@ def check_messages(messages: object) -> None:
         _refuse("messages: at least one message is required")
     asked: set[str] = set()
     for position, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant"):
-            _refuse(f"messages.{position}.role: Input should be 'user' or 'assistant'")
+        roles = ("user", "assistant", "system") if takes_system else ("user", "assistant")
+        if not isinstance(message, dict) or message.get("role") not in roles:
+            _refuse(f"messages.{position}.role: Input should be {' or '.join(map(repr, roles))}")
+        if message["role"] == "system" and position and messages[position - 1]["role"] == "assistant":
+            _refuse(f"messages.{position}.role: a `system` message must follow a `user` message")
         if position == 0 and message["role"] != "user":
             _refuse('messages: first message must use the "user" role')
         _check_content(position, message.get("content"))

@@ -81,6 +81,11 @@ def thinking_types(model: str) -> frozenset[str]:
     return frozenset(types)
 
 
+def accepts_system_messages(model: str) -> bool:
+    """Whether messages may have the role `system`; recorded of opus-4-8 and fable-5."""
+    return version(model) >= (4, 8)
+
+
 def efforts(model: str) -> frozenset[str]:
     """The values `output_config.effort` may have; recorded: opus-4-6 refuses `xhigh`, opus-4-7 takes it."""
     levels = {"low", "medium", "high", "xhigh", "max"}

@@ -36,7 +36,7 @@ def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
 
 def _check_prompt(body: Mapping[str, Any], api_version: str) -> None:
     """What messages and counts have in common."""
-    check_messages(body["messages"])
+    check_messages(body["messages"], takes_system=models.accepts_system_messages(body["model"]))
     _check_system(body.get("system"))
     _check_thinking(body)
     _check_tools(body)
