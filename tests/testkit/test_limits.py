@@ -150,6 +150,17 @@ def test_the_old_mode_reserves_max_tokens_and_gives_back(connect, clock):
         headers_of(client, max_tokens=600)
 
 
+def test_a_request_without_an_answer_costs_nothing(connect, clock):
+    limits = Limits(rpm=2, itpm=30_000, otpm=1_000)
+    nothing = {"format": {"type": "json_schema", "schema": {"$ref": "#"}}}
+    with Simulator(limits=limits, clock=clock, otpm_mode="reserve_max_tokens") as sim:
+        client = connect(sim)
+        for _ in range(3):
+            with pytest.raises(anthropic.BadRequestError, match="no value fits"):
+                client.messages.create(**REQUEST, output_config=nothing)
+        assert headers_of(client)[f"{PREFIX}requests-remaining"] == "1"
+
+
 def test_a_switch_lets_an_overrun_cut_the_running_stream(connect, clock):
     switches = Switches(overrun_cuts_stream=True)
     with Simulator(limits=Limits(otpm=100), clock=clock, switches=switches) as sim:

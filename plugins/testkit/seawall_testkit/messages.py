@@ -72,11 +72,11 @@ class Messages:
             await self._fail(exchange, exchange.fault, body["model"])
             return
         cached = self._cache.look_up(body)
-        self._limiter.admit(body["model"], cached.usage.limited, body["max_tokens"])
-        self._cache.commit(cached)
         answer = self._composer.answer(
             conversation, body, attempt, misbehaviour=misbehaviour, usage=cached.usage
         )
+        self._limiter.admit(body["model"], cached.usage.limited, body["max_tokens"])
+        self._cache.commit(cached)
         self._bill(exchange, answer)
         try:
             if exchange.entry.now.stream:
