@@ -100,6 +100,7 @@ REFUSED = {
     | {"model": "claude-haiku-5-5", "thinking": {"type": "disabled"}, "output_config": {"effort": "max"}},
     "between tools on an older model": BODY | OLD | {"thinking": {"type": "between_tools"}},
     "between tools on another model": BODY | {"thinking": {"type": "between_tools"}},
+    "a prompt that is too long": BODY | OLD | {"system": "x" * 4 * 200_000},
     "blank stop sequence": BODY | {"stop_sequences": [" "]},
 }
 
@@ -133,6 +134,7 @@ def test_a_wrong_request_is_refused_with_the_apis_body(sim, name):
         {"thinking": {"type": "adaptive"}},
         said(("user", "Hi"), ("assistant", [USE]), ("user", [RESULT])),
         {"system": [{"type": "text", "text": "Be kind."}]},
+        {"system": "x" * 4 * 200_000},
         {"model": "claude-opus-4-7", "output_config": {"effort": "xhigh"}},
         {"model": "claude-opus-4-6", "output_config": {"effort": "max"}},
         {"model": "claude-haiku-5-5", "thinking": {"type": "disabled"}, "output_config": {"effort": "high"}},

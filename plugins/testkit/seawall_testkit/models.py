@@ -99,6 +99,11 @@ def max_output(model: str) -> int | None:
     return 64_000 if version(model) == (4, 5) else 128_000
 
 
+def context_window(model: str) -> int:
+    """The most tokens of a prompt."""
+    return 200_000 if version(model) <= (4, 5) else 1_000_000
+
+
 def least_cacheable(model: str) -> int:
     """The fewest tokens of a prefix that the prompt cache takes."""
     return _LEAST_CACHEABLE.get((family(model), version(model)), 512 if version(model) >= (5, 0) else 1_024)
@@ -115,7 +120,6 @@ def rate_limit_class(model: str) -> str:
 
 def model_info(model: str) -> dict[str, Any]:
     """The Models API's object for a model of the catalogue."""
-    small = version(model) == (4, 5)
     return {
         "type": "model",
         "id": model,
@@ -125,7 +129,7 @@ def model_info(model: str) -> dict[str, Any]:
         "line": family(model),
         "deprecated_at": None,
         "retires_at": None,
-        "max_input_tokens": 200_000 if small else 1_000_000,
-        "max_tokens": 64_000 if small else 128_000,
+        "max_input_tokens": context_window(model),
+        "max_tokens": max_output(model),
         "capabilities": None,
     }

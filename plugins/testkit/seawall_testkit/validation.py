@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from seawall_testkit import models
 from seawall_testkit.cache import LIFETIMES, MOST_MARKERS, markers_of
-from seawall_testkit.conversation import blocks_of
+from seawall_testkit.conversation import blocks_of, count_input_tokens
 from seawall_testkit.errors import PREFILL_REFUSED, RequestError
 from seawall_testkit.history import check_messages
 
@@ -42,6 +42,8 @@ def _check_prompt(body: Mapping[str, Any], api_version: str) -> None:
     _check_tools(body)
     _check_output(body)
     _check_markers(markers_of(body))
+    if (tokens := count_input_tokens(body)) > (most := models.context_window(body["model"])):
+        _refuse(f"prompt is too long: {tokens} tokens > {most} maximum")
     if api_version >= _LATEST_VERSION:
         _check_latest(body)
 
