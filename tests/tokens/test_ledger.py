@@ -245,7 +245,9 @@ def end(call):
 
 
 def start_child(code: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", HEAD + code, *map(str, arguments)]
+    # Python 3.12 and newer warn of what forks beside threads, as the ledger's own
+    interpreter = [sys.executable, "-W", "ignore::DeprecationWarning"]
+    command = [*interpreter, "-c", HEAD + code, *map(str, arguments)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, text=True, **pipes)
 

@@ -1,6 +1,7 @@
 """A table of one's own in a file for all processes; what may happen to the file is in `test_sqlite.py`."""
 
 import sqlite3
+from contextlib import ExitStack
 
 import pytest
 
@@ -9,8 +10,17 @@ from seawall.state import SQLiteFile, StoreError
 TABLE = "CREATE TABLE words (word TEXT)"
 
 
-def file_at(folder, version=1):
-    return SQLiteFile(folder / "words.sqlite", table=TABLE, version=version)
+@pytest.fixture
+def file_at(tmp_path):
+    """Makes a file, and closes it in the end."""
+    with ExitStack() as stack:
+
+        def file_at(name="words.sqlite", version=1):
+            file = SQLiteFile(tmp_path / name, table=TABLE, version=version)
+            stack.callback(file.close)
+            return file
+
+        yield file_at
 
 
 def write(word):
@@ -21,37 +31,37 @@ def read(connection):
     return [word for (word,) in connection.execute("SELECT word FROM words")]
 
 
-def test_what_was_written_is_there_for_others(tmp_path):
-    file_at(tmp_path).run(write("one"))
-    assert file_at(tmp_path).run(read) == ["one"]
+def test_what_was_written_is_there_for_others(file_at):
+    file_at().run(write("one"))
+    assert file_at().run(read) == ["one"]
 
 
-def test_nothing_is_made_before_it_is_needed(tmp_path):
-    file_at(tmp_path)
+def test_nothing_is_made_before_it_is_needed(file_at, tmp_path):
+    file_at()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_work_that_raises_changes_nothing(tmp_path):
+def test_work_that_raises_changes_nothing(file_at):
     def fail(connection):
         write("one")(connection)
         raise KeyError
 
-    file = file_at(tmp_path)
+    file = file_at()
     with pytest.raises(KeyError):
         file.run(fail)
     assert file.run(read) == []
 
 
-def test_what_sqlite_refuses_is_told_with_the_file(tmp_path):
+def test_what_sqlite_refuses_is_told_with_the_file(file_at):
     with pytest.raises(StoreError, match=r"words\.sqlite: .*no such table: poems") as caught:
-        file_at(tmp_path).run(lambda connection: connection.execute("SELECT * FROM poems"))
+        file_at().run(lambda connection: connection.execute("SELECT * FROM poems"))
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
 
 
-def test_an_older_version_leaves_the_file_of_a_later_one_alone(tmp_path, caplog):
-    file_at(tmp_path, version=2).run(write("later"))
-    older = file_at(tmp_path)
+def test_an_older_version_leaves_the_file_of_a_later_one_alone(file_at, caplog):
+    file_at(version=2).run(write("later"))
+    older = file_at()
     assert older.run(read) == []
     assert "words.sqlite.newer-1" in caplog.text
-    aside = SQLiteFile(tmp_path / "words.sqlite.newer-1", table=TABLE, version=2)
+    aside = file_at("words.sqlite.newer-1", version=2)
     assert aside.run(read) == ["later"]
