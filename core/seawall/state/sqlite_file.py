@@ -5,6 +5,7 @@ starve: 1.5 s with 8 busy processes (measured; SQLite 3.40). So a transaction wa
 With `synchronous=NORMAL` what was committed outlives its process; the last of it may be lost with the power.
 """
 
+import errno
 import logging
 import os
 import sqlite3
@@ -192,7 +193,7 @@ class SQLiteFile:
         _log.warning("%s %s; it is kept as %s, and a new one is begun", self.path, what, aside.name)
 
     def _open(self) -> sqlite3.Connection:
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, _MODE))
+        _make(self.path)
         if self.path.stat().st_mode & 0o077:
             self.path.chmod(_MODE)
         connection = sqlite3.connect(
@@ -217,6 +218,23 @@ class SQLiteFile:
             connection.execute(self._table)
             connection.execute(f"PRAGMA user_version = {self._version}")
             connection.execute("COMMIT")
+
+
+def _make(path: Path) -> None:
+    """Make the file, unless it is there.
+
+    One that is there is not opened: to close it would drop the locks of all connections that this process has
+    to it (https://www.sqlite.org/howtocorrupt.html, section 2.2), and with them what they write from then on.
+
+    Raises:
+        OSError: It cannot be made, or not be written.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
+    elif path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    elif not os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

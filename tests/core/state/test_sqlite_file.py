@@ -1,6 +1,8 @@
 """A table of one's own in a file for all processes; what may happen to the file is in `test_sqlite.py`."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -34,6 +36,27 @@ def read(connection):
 def test_what_was_written_is_there_for_others(file_at):
     file_at().run(write("one"))
     assert file_at().run(read) == ["one"]
+
+
+def test_two_who_have_one_file_in_a_process_share_it_with_other_processes(file_at, tmp_path):
+    look = f"""
+from seawall.state import SQLiteFile
+file = SQLiteFile({str(tmp_path / "words.sqlite")!r}, table={TABLE!r}, version=1)
+print(*file.run(lambda connection: [word for (word,) in connection.execute("SELECT word FROM words")]))
+file.close()
+"""
+
+    def seen_by_another():
+        command = [sys.executable, "-c", look]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    first, second = file_at(), file_at()
+    first.run(write("one"))
+    second.run(write("two"))
+    # who closes last removes the log of the database: another process must not take itself for that one
+    assert seen_by_another() == "one two"
+    first.run(write("three"))
+    assert seen_by_another() == "one two three"
 
 
 def test_nothing_is_made_before_it_is_needed(file_at, tmp_path):
