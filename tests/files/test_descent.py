@@ -49,6 +49,16 @@ def test_what_is_not_there_is_an_os_error_and_leaves_nothing_open(descend: Desce
         assert again == free
 
 
+def test_paths_on_windows_may_be_of_the_kind_that_takes_no_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("seawall_files.descent.pinned", lambda path: seen.append(path) or 0)
+    monkeypatch.setattr(os, "sep", "\\")
+    with by_pinning(Folder(None, r"\\?\C:\deep"), ("a", "b")) as folder:
+        assert seen == [r"\\?\C:\deep\a", r"\\?\C:\deep\a\b"]
+        assert folder.asked("f") == r"\\?\C:\deep\a\b\f"
+    assert Folder(None, "\\\\?\\C:\\").asked("f") == r"\\?\C:\f"
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="root acts as somebody else")
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a folder is opened to be listed")
 @pytest.mark.parametrize("descend", DESCENTS[:-1])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from seawall_files import openat2
-from seawall_files.folder import BY_DESCRIPTOR, SEARCH, Folder
+from seawall_files.folder import BY_DESCRIPTOR, SEARCH, Folder, joined
 from seawall_files.pins import pinned, unpin
 
 Descent = Callable[[Folder, Sequence[str]], Folder]
@@ -41,6 +41,6 @@ def by_pinning(root: Folder, names: Sequence[str]) -> Folder:
     with ExitStack() as pins:
         path = root.path
         for name in names:
-            path = f"{path}/{name}"
+            path = joined(path, name)
             pins.callback(unpin, pinned(path))
         return Folder(None, path, pins.pop_all().close)

@@ -151,5 +151,14 @@ class Folder:
         return name if self.descriptor is not None else self.path_of(name)
 
     def path_of(self, name: str) -> str:
-        """The path of `name`, for errors."""
-        return f"{self.path}/{name}"
+        """The path of `name`."""
+        return joined(self.path, name)
+
+
+def joined(folder: str, name: str) -> str:
+    r"""Return the path of `name` in a folder, with the separator of this system.
+
+    Windows takes no other one after `\\?\`, with which `realpath` begins paths that are too long without it
+    (Microsoft, "Maximum Path Length Limitation").
+    """
+    return f"{folder.removesuffix(os.sep)}{os.sep}{name}"
