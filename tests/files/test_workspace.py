@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from contextlib import suppress
@@ -13,6 +14,7 @@ import pytest
 
 from files.traps import DESCENTS
 from seawall_files import Deleted, UnsuitableFileError, Workspace, WorkspaceError
+from seawall_files.descent import by_pinning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -300,6 +302,35 @@ def test_the_trash_outlives_the_workspace(workspace: Workspace, root: Path) -> N
         assert other.read_bytes("f") == b"x"
         assert other.deleted() == ()
     assert names(root / ".seawall-trash") == []
+
+
+def test_nothing_stays_in_the_trash_on_a_system_that_removes_no_folder_in_use(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[str] = []
+    remove = os.rmdir
+
+    def pin(path: str) -> int:
+        held.append(os.fspath(path))
+        return len(held) - 1
+
+    def remove_unless_held(path: str, *, dir_fd: int | None = None) -> None:
+        if path in held:
+            raise PermissionError(errno.EACCES, "is used by another process", path)
+        remove(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr("seawall_files.pins.pin", pin)
+    for user in "pins", "descent":
+        monkeypatch.setattr(f"seawall_files.{user}.unpin", lambda handle: held.__setitem__(handle, ""))
+    monkeypatch.setattr(os, "rmdir", remove_unless_held)
+    root.mkdir()
+    with Workspace(root, descend=by_pinning) as workspace:
+        workspace.write("f", "x")
+        workspace.restore(workspace.delete("f"))
+        with pytest.raises(FileNotFoundError):
+            workspace.delete("g")
+    assert names(root / ".seawall-trash") == []
+    assert set(held) == {""}
 
 
 def test_two_files_of_one_path_are_two_in_the_trash(workspace: Workspace) -> None:

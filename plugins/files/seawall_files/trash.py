@@ -116,9 +116,11 @@ class Trash:
         return place
 
     def _forget(self, place: Folder, token: str) -> None:
-        """Remove the folder of what is not in it any more; what stays of it does no harm."""
+        """Close and remove the folder of what is not in it any more; what stays of it does no harm."""
         with suppress(OSError):
             place.remove(_ORIGIN)
+        # Windows removes no folder that is held
+        place.close()
         with suppress(OSError, WorkspaceError), self._confinement.folder((TRASH,)) as trash:
             trash.remove_folder(token)
 
