@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from seawall_files.errors import DamagedJournalError, JournalError
+from seawall_files.folder import Folder
 from seawall_files.header import Header
 from seawall_files.journal import Journal, recover, remove, set_aside
 from seawall_files.records import Kind, Record, packed, payload_of, preamble
@@ -318,3 +319,17 @@ def test_journals_that_are_set_aside_stay_under_numbers(path: Path) -> None:
         assert aside == path.with_name(f"{path.name}.~{number}~")
     assert [path.with_name(f"{path.name}.~{number}~").read_bytes() for number in range(1, 4)] == contents
     assert not path.exists()
+
+
+def test_one_is_set_aside_where_capitals_make_no_other_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(path, [])
+    first = set_aside(path)
+    listed = Folder.entries
+    monkeypatch.setattr(
+        Folder, "entries", lambda folder: ((name.upper(), status) for name, status in listed(folder))
+    )
+    make(path, [])
+    second = set_aside(path)
+    assert [first.name, second.name] == [f"{path.name}.~{number}~" for number in (1, 2)] == names(path.parent)

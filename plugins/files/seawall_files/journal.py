@@ -199,11 +199,14 @@ def set_aside(path: Path) -> Path:
         OSError: It cannot be moved.
     """
     with Folder.at(path.parent) as folder:
+        number = free_number(folder, path.name)
         while True:
-            name = numbered(path.name, free_number(folder, path.name))
+            name = numbered(path.name, number)
             try:
                 folder.rename_new(path.name, folder, name)
             except FileExistsError:
+                # not looked up again: where case makes no name, what is there may be listed in another one
+                number += 1
                 continue
             folder.sync()
             return path.with_name(name)
