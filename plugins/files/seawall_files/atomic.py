@@ -9,6 +9,7 @@ import os
 import stat
 
 from seawall_files.backups import back_up, holds, prune
+from seawall_files.durability import sync
 from seawall_files.folder import Folder
 from seawall_files.places import real_target
 from seawall_files.temporary import NEW_MODE, discard, written
@@ -104,7 +105,7 @@ def append_all(descriptor: int, data: bytes) -> None:
     try:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
+        sync(descriptor)
     except BaseException:
         if os.fstat(descriptor).st_size == before + len(data) - len(rest):
             os.ftruncate(descriptor, before)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, Self
 
+from seawall_files.durability import sync
 from seawall_files.exclusive import rename_new
 
 BY_DESCRIPTOR: Final = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
@@ -142,7 +143,7 @@ class Folder:
         with suppress(OSError):
             descriptor = os.open(self.asked("."), os.O_RDONLY, dir_fd=self.descriptor)
             try:
-                os.fsync(descriptor)
+                sync(descriptor)
             finally:
                 os.close(descriptor)
 

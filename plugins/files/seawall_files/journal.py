@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from seawall_files.atomic import write_in
+from seawall_files.durability import sync
 from seawall_files.errors import DamagedJournalError, JournalError
 from seawall_files.folder import Folder
 from seawall_files.header import Header
@@ -146,7 +147,7 @@ class Journal:
             ValueError: It is closed.
         """
         with self._failing():
-            os.fsync(self._descriptor)
+            sync(self._descriptor)
 
     def close(self) -> None:
         """Close it, without syncing; more than once is nothing."""

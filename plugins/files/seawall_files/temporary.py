@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
+from seawall_files.durability import sync
 from seawall_files.folder import Folder
 
 NEW_MODE: Final = 0o666
@@ -53,7 +54,7 @@ def written(
                 _write_all(descriptor, piece)
             # after the owner and the data: a change of either clears setuid and setgid
             _take_mode(descriptor, old)
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
     except BaseException:
