@@ -115,7 +115,8 @@ class SyncDriver(Driver):
         if seconds == math.inf:
             yield
             return
-        timer = threading.Timer(max(seconds, 0.0), self.shut_down)
+        # 50 days on Windows, where more would be an error in the thread
+        timer = threading.Timer(min(max(seconds, 0.0), threading.TIMEOUT_MAX), self.shut_down)
         timer.daemon = True
         with suppress(RuntimeError):
             # there are too many threads: the timeout between two pieces has to do

@@ -92,6 +92,14 @@ def test_what_keeps_the_deadline_is_not_disturbed_by_it(mode, witness):
     assert [outcome.status for outcome in witness.outcomes] == ["completed"]
 
 
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_deadline_later_than_a_thread_can_wait_disturbs_nothing(mode):
+    # an error in a thread of its own fails this test
+    with Simulator() as simulator, seawall.deadline(2 * threading.TIMEOUT_MAX):
+        got = call(simulator, mode, "messages.stream()", plugins())
+        assert got.text == simulator.text_for(MESSAGES)
+
+
 # -- retries
 
 
