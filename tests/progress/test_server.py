@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import socket
 import threading
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -138,6 +140,16 @@ def test_a_port_in_use_is_said_in_one_line(server):
     result = CliRunner().invoke(cli, ["watch", "--no-browser", "--port", str(server.server_port)])
     assert result.exit_code == 1
     assert re.fullmatch(rf"Error: --port {server.server_port}: .*in use\n", result.output)
+
+
+@pytest.mark.parametrize(("system", "is_shared"), [("posix", True), ("nt", False)])
+def test_the_port_is_not_shared_on_windows(monkeypatch, system, is_shared):
+    monkeypatch.setattr(os, "name", system)
+    server = Server(Board(MemoryStore(), lambda _: []))
+    monkeypatch.undo()
+    # on Windows the option lets another program listen on the same port
+    assert bool(server.socket.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)) == is_shared
+    server.close()
 
 
 def test_a_browser_that_returns_when_it_is_left_gets_the_page(monkeypatch):

@@ -7,6 +7,7 @@ security policy). There is nothing that could be changed: only GET and HEAD are 
 
 import hmac
 import json
+import os
 import secrets
 import socketserver
 import sys
@@ -68,6 +69,8 @@ class Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Listen; the library's own would ask for the name of this host, which may take long."""
+        # elsewhere the option would let two programs share the port
+        self.allow_reuse_address = os.name == "posix"
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
