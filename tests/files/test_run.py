@@ -1,5 +1,6 @@
 """`seawall run` as a user types it, against the simulator."""
 
+import io
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from files.commands import PROMPT, environment
+from seawall_files.answers import echo_answer
 from seawall_files.journal import recover
 from seawall_testkit import Fault, Simulator
 
@@ -48,6 +50,18 @@ def test_without_a_file_the_answer_goes_to_stdout_and_the_prompt_comes_from_stdi
         "system": "Be brief.",
         "messages": MESSAGES,
     }
+
+
+def test_a_terminal_is_given_nothing_that_a_console_of_windows_does_not_take(monkeypatch):
+    class Console(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", Console(written, encoding="utf-16-le", newline="\n"))
+    # half of a character, as an answer has where the model wrote it so
+    echo_answer("a\ud83d b")
+    assert written.getvalue().decode("utf-16-le") == "a? b\n"
 
 
 def test_a_failure_keeps_the_old_file_and_the_same_command_goes_on(folder, seawall_here, monkeypatch):

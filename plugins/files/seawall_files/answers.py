@@ -24,8 +24,10 @@ def echo_answer(text: str) -> None:
     if stdout is None:
         _give_up(text, "it is closed")
     try:
+        # half a surrogate pair is nothing that a console of Windows takes
+        data = text.encode(errors="replace")
         # a file of the shell's holds what one of -o would, whatever encoding this system prefers
-        click.echo(text if stdout.isatty() else text.encode(errors="replace"))
+        click.echo(data.decode() if stdout.isatty() else data)
     except BrokenPipeError:
         # who reads has seen enough
         raise
