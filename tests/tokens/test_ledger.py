@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +21,7 @@ from seawall import Attempt, Call, Outcome, Usage
 from seawall_tokens import report
 from seawall_tokens.ledger import Ledger, ledger_in
 from seawall_tokens.prices import ModelPrice, Prices
-from seawall_tokens.rows import PUT, Track
+from seawall_tokens.rows import PUT, TABLE, Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +157,11 @@ def test_what_is_known_of_an_ended_attempt_is_not_replaced_by_less(ledger):
     assert kept(last, failed)["wasted_output_tokens"] == 7
     assert kept(failed, under_way)["output_tokens"] == 7
     assert kept(under_way, under_way._replace(output_tokens=5))["output_tokens"] == 5
+
+
+def test_its_statement_is_one_for_versions_of_sqlite_that_want_to_be_told_of_which_conflict():
+    key = re.search(r"PRIMARY KEY (\(.*\))", TABLE)[1]
+    assert f"ON CONFLICT {key}\n" in PUT
 
 
 def test_a_call_that_nobody_has_any_more_is_forgotten(ledger):

@@ -61,10 +61,12 @@ class Row(NamedTuple):
 
 PUT: Final = f"""
     INSERT INTO attempts VALUES ({", ".join("?" * len(Row._fields))})
-    ON CONFLICT DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in Row._fields)}
+    ON CONFLICT (time, call, attempt)
+    DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in Row._fields)}
     WHERE owner IS NOT NULL AND (ended IS NULL OR excluded.ended IS NOT NULL)
 """  # noqa: S608 - the names are those above
-"""Writes a row, in whatever order: what is known of an attempt that has ended is not replaced by less."""
+"""Writes a row, in whatever order: what is known of an attempt that has ended is not replaced by less.
+SQLite before 3.35, as of RHEL 9 and Debian 11, wants to be told of which conflict."""
 
 
 @dataclass(frozen=True, slots=True)
