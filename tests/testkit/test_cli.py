@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import _pyio
+import hashlib
+import io
 import os
 import signal
 import subprocess
@@ -48,6 +51,22 @@ def test_the_demo_does_not_begin_without_the_folder_of_its_answer(cli, tmp_path)
     result = CliRunner().invoke(cli, ["demo", "-o", str(tmp_path / "nowhere" / "answer.md")])
     assert (result.exit_code, "messages.create" in result.output) == (2, False)
     assert f"there is no folder {str(tmp_path / 'nowhere')!r}" in result.output
+
+
+def test_the_demo_prints_the_checksum_of_its_file_whatever_line_ends_text_files_have(
+    cli, tmp_path, monkeypatch
+):
+    # a short one
+    monkeypatch.setattr("seawall_testkit.demo._FAULTS", ())
+    monkeypatch.setattr("seawall_testkit.demo._TOKENS", 400)
+    # as on Windows
+    monkeypatch.setattr(io, "open", _pyio.open)
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    result = CliRunner().invoke(cli, ["demo", "-o", str(tmp_path / "answer.md")])
+    monkeypatch.undo()
+    assert result.exit_code == 0
+    written = hashlib.sha256((tmp_path / "answer.md").read_bytes()).hexdigest()
+    assert f"checksum: {written[:16]}," in result.output
 
 
 def test_a_busy_port_is_an_error_without_a_traceback(cli):

@@ -128,7 +128,8 @@ def show(output: Path | None) -> bool:
     rows, answer = bare_run.result(), protected_run.result()
     _print_table([*rows, answer.row])
     path = output or folder / "answer.md"
-    path.write_text(answer.text, encoding="utf-8")
+    # not as text, in which Windows would write other line ends than were counted in the checksum
+    path.write_bytes(answer.text.encode())
     wanted, got = (hashlib.sha256(text.encode()).hexdigest() for text in (answer.undisturbed, answer.text))
     click.echo(f"\nanswer: {path}")
     click.echo(
