@@ -29,6 +29,8 @@ from seawall_files.names import is_fit, names_of
         ("½", ("½",)),
         ("console", ("console",)),
         ("com10", ("com10",)),
+        ("seawall~1", ("seawall~1",)),
+        ("sea~1", ("sea~1",)),
         ("x" * 255, ("x" * 255,)),
         ("é" * 127, ("é" * 127,)),
         (Path("a", "b"), ("a", "b")),
@@ -55,6 +57,7 @@ def test_a_path_is_taken_as_the_names_it_consists_of(path: Any, names: tuple[str
         ("x" * 256, "is longer than 255 bytes"),
         ("x/" * 3000, "is longer than 4,095 bytes"),
         (".seawall-trash/x", "that is that of the workspace's trash"),
+        ("SEAWAL~1/x", "has a name 'SEAWAL~1' that is a short one of the workspace's trash on Windows"),
     ],
 )
 def test_a_refusal_says_what_to_what_and_why(path: str, said: str) -> None:

@@ -168,7 +168,7 @@ LONG = [
 
 OWN = [
     ".seawall-trash", ".seawall-trash/x", ".Seawall-Trash/x/content", ".SEAWALL-TRASH", "．seawall-trash/x",
-    "inside/.seawall-trash", ".seawall-trash/../../outside/secret",
+    "inside/.seawall-trash", ".seawall-trash/../../outside/secret", "SEAWAL~1", "seawal~1/x/content", "SE3F0A~1/x",
 ]  # fmt: skip
 
 LINKS = [

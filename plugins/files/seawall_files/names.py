@@ -14,6 +14,9 @@ from seawall_files.errors import WorkspaceError
 
 TRASH: Final = ".seawall-trash"
 """Folder of what was deleted; no path leads into it."""
+_SHORT_TRASH: Final = re.compile(r"se(?:awal|[0-9a-f]{4})~[0-9]")
+"""Its second name on Windows, of 8 characters: the first six and a number, or two and four hexadecimal digits
+where others begin like it (Microsoft, "Naming Files", "Short vs. Long Names")."""
 _LONGEST_NAME: Final = 255
 """Bytes of a name on most file systems."""
 _LONGEST_PATH: Final = 4095
@@ -66,6 +69,7 @@ def _complaint(name: str) -> str | None:
         (name.endswith((" ", ".")), f"ends in {name[-1]!r}, which Windows leaves out"),
         (_DEVICE.match(plain.casefold()), "is that of a device on Windows"),
         (plain.casefold() == TRASH, "is that of the workspace's trash"),
+        (_SHORT_TRASH.fullmatch(plain.casefold()), "is a short one of the workspace's trash on Windows"),
         (len(name.encode(errors="replace")) > _LONGEST_NAME, f"is longer than {_LONGEST_NAME} bytes"),
     )
     return next((complaint for applies, complaint in complaints if applies), None)
