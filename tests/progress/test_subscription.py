@@ -68,6 +68,27 @@ def test_one_who_waits_for_events_gets_them_from_another_thread():
     assert got == WHOLE
 
 
+def test_one_who_waits_for_events_on_windows_can_be_interrupted(monkeypatch):
+    class Waiting(threading.Condition):
+        """Ctrl-C is pressed in the first wait, and heard after it, if that ends."""
+
+        waits = 0
+
+        def wait(self, timeout=None):
+            assert timeout is not None
+            if self.waits:
+                raise KeyboardInterrupt
+            self.waits += 1
+            return super().wait(timeout)
+
+    monkeypatch.setattr("seawall_progress.subscription._LONGEST_WAIT", 0.001)
+    subscription = subscribe(running=Followed().running)
+    subscription._changed = Waiting()
+    with pytest.raises(KeyboardInterrupt):
+        next(iter(subscription))
+    subscription.close()
+
+
 def test_a_task_that_waits_for_events_gets_them_from_another_thread():
     call = Followed()
 

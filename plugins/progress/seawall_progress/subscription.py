@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ Told: TypeAlias = Event | Dropped
 """What a subscription gives, and a callback takes."""
 _PATIENCE: Final = 2.0
 """Seconds that leaving a `with` waits for a callback to take what is there, outside of event loops."""
+_LONGEST_WAIT: Final = 0.2 if os.name == "nt" else None
+"""Seconds that a taker waits at a time: Windows hears Ctrl-C only between two waits."""
 
 
 class Subscription:
@@ -122,7 +125,8 @@ class Subscription:
             with self._changed:
                 self._is_taking = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._events or not self.is_open)
+                while not self._changed.wait_for(lambda: self._events or not self.is_open, _LONGEST_WAIT):
+                    pass
                 event = self._take()
                 self._is_taking = event is not None
             if event is None:
