@@ -232,6 +232,28 @@ def test_the_thread_speaks_by_itself(caplog, lines):
         heartbeat.leave(followed)
 
 
+def test_a_call_goes_on_where_no_thread_can_be_started_and_a_later_one_tries_again(lines, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")  # as Python 3.12 does
+
+    heartbeat, before = Silent(HOUR, Clock()), threads()
+    first, second = running("1"), running("2")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        heartbeat.follow(first)
+    started = []
+
+    def start(thread):
+        started.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    heartbeat.follow(second)
+    assert len(started) == 1
+    assert [thread for thread in threads() if thread not in before] == []
+    heartbeat.leave(first)
+    heartbeat.leave(second)
+
+
 def test_nothing_is_started_when_nobody_would_read_it(caplog):
     caplog.set_level(logging.WARNING, logger="seawall.streaming")
     heartbeat, before, followed = Heartbeat(HOUR, Clock()), threads(), running()

@@ -4,6 +4,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from seawall import Call
@@ -52,7 +53,9 @@ class Heartbeat:
             self._calls[call] = _Beat(now, now + self._interval)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="seawall-heartbeat", daemon=True)
-                self._thread.start()
+                with suppress(RuntimeError):
+                    # the interpreter ends, or there are too many: the call goes on without a word
+                    self._thread.start()
 
     def leave(self, call: Call) -> None:
         """The call has ended."""
