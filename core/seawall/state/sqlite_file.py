@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -65,6 +66,8 @@ class SQLiteFile:
         self._thread_lock = threading.Lock()
         self._file_lock: FileLock | None = None
         self._connection: sqlite3.Connection | None = None
+        self._close_connection: weakref.finalize[[], SQLiteFile] | None = None
+        """Python 3.13 warns of a connection that is dropped open, as with this."""
         self._opened: tuple[int, int] | None = None
         self._is_closed = False
         call_after_fork(self)
@@ -99,6 +102,8 @@ class SQLiteFile:
         if self._connection is not None:
             _inherited.append(self._connection)
             self._connection = None
+        if self._close_connection is not None:
+            self._close_connection.detach()
         if self._file_lock is not None:
             self._file_lock.close()
             self._file_lock = None
@@ -164,22 +169,25 @@ class SQLiteFile:
         except (sqlite3.Error, OSError, DamagedError) as error:
             raise StoreUnavailableError(self.path, getattr(error, "strerror", None) or str(error)) from error
         self._connection, self._opened = connection, _identity(self.path)
+        self._close_connection = weakref.finalize(self, connection.close)
+        # a thread may be writing still
+        self._close_connection.atexit = False
         return connection
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        self._drop_connection()
         if self._file_lock is not None:
             self._file_lock.close()
             self._file_lock = None
 
-    def _set_aside(self, why: str) -> None:
-        if self._connection is not None:
+    def _drop_connection(self) -> None:
+        if self._close_connection is not None:
             with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+                self._close_connection()
+        self._connection = self._close_connection = None
+
+    def _set_aside(self, why: str) -> None:
+        self._drop_connection()
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.{why}-{number}")).exists():
             number += 1

@@ -1,5 +1,6 @@
 """A table of one's own in a file for all processes; what may happen to the file is in `test_sqlite.py`."""
 
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -62,6 +63,16 @@ file.close()
 def test_nothing_is_made_before_it_is_needed(file_at, tmp_path):
     file_at()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_is_dropped_leaves_no_connection_open(tmp_path):
+    connections = []
+    file = SQLiteFile(tmp_path / "words.sqlite", table=TABLE, version=1)
+    file.run(connections.append)
+    del file
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        read(connections[0])
 
 
 def test_work_that_raises_changes_nothing(file_at):
