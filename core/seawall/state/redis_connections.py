@@ -2,9 +2,12 @@
 
 `redis.Redis` does more around each command: it books a connection out of its pool and back in, counts, and
 prepares for retries. That is 14 of the 40 microseconds of a short command (measured; redis 8.1). Packing a
-command by what redis itself packs with, without what it looks for in the words before, saves 5 more.
+command by what redis itself packs with, without what it looks for in the words before, saves 5 more, and one
+`poll` for each connection, in the place of a new one before each command, 4.
 """
 
+import select
+from collections.abc import Callable
 from typing import Any, Final
 
 import hiredis
@@ -14,6 +17,10 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from seawall.state.forks import call_after_fork
+
+_Poll = Callable[[int], Any]
+_Connection = tuple[Any, _Poll]
+"""A connection of redis, and what asks whether it is quiet."""
 
 
 class RedisConnections:
@@ -37,7 +44,7 @@ class RedisConnections:
             self._pool.connection_class(**self._pool.connection_kwargs)
         except (TypeError, RedisError) as error:
             raise ValueError(f"the options of the address cannot be used: {error}") from error
-        self._idle: list[Any] = []
+        self._idle: list[_Connection] = []
         place = self._pool.connection_kwargs
         self.place: Final[str] = (
             place.get("path") or f"{place.get('host', 'localhost')}:{place.get('port', 6379)}"
@@ -51,7 +58,8 @@ class RedisConnections:
         Raises:
             RedisError: The server cannot be reached, refused, or did not answer in time.
         """
-        connection = self._taken()
+        taken = self._taken()
+        connection, _ = taken
         try:
             # its stub speaks of a tuple of one
             connection.send_packed_command([hiredis.pack_command(command)])  # type: ignore[arg-type]
@@ -60,7 +68,7 @@ class RedisConnections:
             # an answer that comes late must not be taken for that of another command
             self._drop(connection)
             raise
-        self._idle.append(connection)
+        self._idle.append(taken)
         return answer
 
     def close(self) -> None:
@@ -80,15 +88,17 @@ class RedisConnections:
             self._url, socket_timeout=self._timeout, socket_connect_timeout=self._timeout, retry=retry
         )
 
-    def _taken(self) -> Any:
+    def _taken(self) -> _Connection:
         while True:
             try:
-                connection = self._idle.pop()
+                taken = self._idle.pop()
             except IndexError:
                 # other threads take from it as well
-                return self._pool.get_connection()
-            if _is_ready(connection):
-                return connection
+                connection = self._pool.get_connection()
+                return connection, _poll_of(connection)
+            connection, poll = taken
+            if _is_quiet(poll):
+                return taken
             self._drop(connection)
 
     def _drop(self, connection: Any) -> None:
@@ -96,9 +106,20 @@ class RedisConnections:
         self._pool.release(connection)
 
 
-def _is_ready(connection: Any) -> bool:
-    """Return whether the server has neither closed it nor sent what nobody asked for."""
+def _poll_of(connection: Any) -> _Poll:
+    """Return what tells at once whether anything came over a connection."""
+    socket = getattr(connection, "_sock", None)
+    if socket is None or not hasattr(select, "poll"):
+        can_read: _Poll = connection.can_read
+        return can_read
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return poll.poll
+
+
+def _is_quiet(poll: _Poll) -> bool:
+    """Return whether the server has neither closed the connection nor sent what nobody asked for."""
     try:
-        return not connection.can_read()
+        return not poll(0)
     except (RedisError, OSError):
         return False

@@ -1,6 +1,7 @@
 """A Redis server that is away, hangs, forgets its scripts, or holds what is not ours."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 import redis as client
@@ -106,7 +107,12 @@ def test_a_server_that_was_killed_is_an_error_and_used_again_when_it_is_back(own
     assert [store.step(COUNT, key=KEY), store.step(without_lua(COUNT), key=KEY)] == [1, 2]
 
 
-def test_a_server_that_was_away_between_two_steps_is_noticed_before_a_step_is_sent(own_redis_server, store):
+@pytest.mark.parametrize("has_poll", [True, False])
+def test_a_server_that_was_away_between_two_steps_is_noticed_before_a_step_is_sent(
+    has_poll, own_redis_server, store, monkeypatch
+):
+    if not has_poll:  # as on Windows
+        monkeypatch.setattr("seawall.state.redis_connections.select", SimpleNamespace())
     threads = [threading.Thread(target=store.step, args=(COUNT,), kwargs={"key": KEY}) for _ in range(4)]
     for thread in threads:
         thread.start()
