@@ -134,7 +134,9 @@ def _sources(work: Path, python: Path) -> Path:
     unpacked = work / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
     with tarfile.open(work / f"{tree.name}.tar.gz") as sdist:
-        sdist.extractall(unpacked, [member for member in sdist if _is_wanted(member.name)], filter="data")
+        # as an argument only since Python 3.11.4, which Debian 12 does not have
+        sdist.extraction_filter = getattr(tarfile, "data_filter", None)
+        sdist.extractall(unpacked, [member for member in sdist if _is_wanted(member.name)])
     (unpacked / tree.name).rename(tree)  # last, so that a run that was cut is not taken for a whole one
     return tree
 
