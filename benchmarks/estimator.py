@@ -4,7 +4,8 @@
 
 The recordings are `exchanges-*.jsonl.gz` beside the project or in `SEAWALL_RECORDINGS`. The constants of the
 estimate were fitted to the dev half, so its errors flatter; the held-out half is read when it is there.
-`--cl100k` is a `.tiktoken` file, compressed or not, to compare with; nothing is downloaded.
+`--cl100k` is a `.tiktoken` file, compressed or not, to compare with; nothing is downloaded. The wheel of
+litellm has one: `litellm/litellm_core_utils/tokenizers/9b5ad71b2ce5302211f9c61530b329a4922fc6a4`.
 """
 
 import argparse

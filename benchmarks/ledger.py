@@ -121,8 +121,10 @@ class Account:
 def kind_of(sent: Received, row: Mapping[str, Any]) -> str:
     """Return the account of an attempt."""
     is_unread = sent.ended in ("fault:reset", "client_closed")
-    # it is the server that knows whether it told anything: a row that lost what it was told is no such one
-    may_be_untold = not sent.stream or not sent.events_sent or is_unread
+    # it is the server that knows whether it told anything: a row that lost what it was told is no such one;
+    # an event that is the error tells nothing
+    telling = sent.events_sent - (sent.ended == "fault:error_event")
+    may_be_untold = not sent.stream or telling < 1 or is_unread
     if may_be_untold and row["is_estimated"] and not row["output_tokens"]:
         return "untold"
     if row["ended"] == "ok" or not sent.input_tokens:

@@ -22,6 +22,7 @@ def kind_of():
     [
         (True, 0, "fault:eof", "untold"),
         (False, 0, "fault:eof", "untold"),
+        (True, 1, "fault:error_event", "untold"),
         (True, 9, "fault:reset", "untold"),
         (True, 9, "fault:eof", "cut"),
         (True, 9, "fault:error_event", "cut"),
