@@ -101,7 +101,7 @@ def test_what_calls_spent_is_what_the_api_counted():
         for number in range(3):
             call(simulator, "sync", "create", enabled, messages=[{"role": "user", "content": f"{number}"}])
         with pytest.raises(seawall.BudgetExceededError) as refused:
-            call(simulator, "sync", "create", enabled, messages=[{"role": "user", "content": "x" * 90_000}])
+            call(simulator, "sync", "create", enabled, messages=LONG * 5)
         assert refused.value.spent == pytest.approx(cost(simulator))
         assert refused.value.held == 0
 
