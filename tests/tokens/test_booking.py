@@ -262,7 +262,7 @@ class Spenders(RuleBasedStateMachine):
         self._settled[call.share.window] += call.share.booked
 
     def _book(self, entries, *, rest=0.0):
-        leases_before = self._document().get("leases", {})
+        before = self._document()
         booked = self._books.book(
             self._store, self._key, {share.owner: entry for share, entry in entries}, limit=LIMIT
         )
@@ -271,8 +271,7 @@ class Spenders(RuleBasedStateMachine):
             result = booked[share.owner]
             if result["is_refused"]:
                 continue
-            lease = leases_before.get(share.owner)
-            is_held = lease and lease["expires"] > time and result["window"] in lease["amounts"]
+            is_held = share.owner in leases.owners(leases.expire(before, time)[0], result["window"])
             if "least" not in made:
                 self._over[result["window"]] += rest if is_held or not share.held else max(made["spent"], 0)
             share.take(made, result)
@@ -301,7 +300,7 @@ class Spenders(RuleBasedStateMachine):
             silent = sum(
                 max(call.cost - call.share.booked, 0)
                 for call in mine
-                if call.share.owner not in kept.get("leases", {})
+                if call.share.owner not in leases.owners(kept)
             )
             assert really <= booked + held.get(window, 0) + self._unreported[window] + silent + 1e-6
 

@@ -10,7 +10,7 @@ import seawall
 from calls import MESSAGES, MODEL, plugins
 from seawall.call import Call
 from seawall.registry import configured_store
-from seawall.state import READ, MemoryStore
+from seawall.state import READ, MemoryStore, leases
 from seawall_testkit import Limits, Simulator
 from seawall_tokens import Tokens, TokensSettings, caller
 
@@ -60,7 +60,7 @@ def test_threads_of_a_sync_client_share_a_limit_and_nothing_is_left_in_the_state
         assert len(simulator.requests) == 16
         key = f"rate:{simulator.base_url.removeprefix('http://')}:{organization_of(simulator)}:opus-5.5"
         document = configured_store().step(READ, key=key)
-    assert "leases" not in document
+    assert not leases.owners(document)
     assert "waiting" not in document
     assert document["limits"] == {"requests": 6_000}
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from seawall.state import leases
 from seawall.state.documents import Document
-from seawall.state.leases import LEASES
 
 _SEPARATOR: Final = "|"
 _serial: Final = itertools.count(1)
@@ -56,7 +56,7 @@ def dead_owners(document: Document) -> list[str]:
     """
     alive: dict[str, bool] = {}
     dead = []
-    for owner in document.get(LEASES, {}):
+    for owner in leases.owners(document):
         process = owner.rpartition(_SEPARATOR)[0]
         if process not in alive:
             alive[process] = not is_surely_dead(owner)

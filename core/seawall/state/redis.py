@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
+from pydantic_core import from_json
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from seawall.state.documents import DECODER, ENCODER, Document, R, Step, decoded, encoded
+from seawall.state.documents import Document, R, Step, decoded, encoded, to_text
 from seawall.state.errors import StepError, StoreError
 from seawall.state.jitter import waits
 from seawall.state.lua_script import OPEN, SWAP, framed
@@ -81,12 +82,11 @@ class RedisStore:
 
     def _run(self, step: Step[R], lua: str, key: str, arguments: Mapping[str, Any]) -> R:
         try:
-            sent = ENCODER.encode(arguments)
+            sent = to_text(arguments)
         except (TypeError, ValueError, RecursionError) as error:
             raise StepError(step.name, key, f"the arguments are not JSON: {error}") from error
         answer: bytes = self._evaluated(framed(lua), key, sent)
-        # `decode` looks for white space at both ends, which takes longer than a short answer
-        result: R = DECODER.raw_decode(answer.decode())[0]
+        result: R = from_json(answer)
         return result
 
     def _compare_and_set(self, step: Step[R], key: str, arguments: Mapping[str, Any]) -> R:

@@ -160,7 +160,7 @@ def _view(document: Document) -> View:
     }
     if "opened" in document:
         wait = max(document["due"] - time, 0.0)
-        probe = next(iter(document.get(leases.LEASES, ())), "")
+        probe = next(iter(leases.owners(document)), "")
         return {**view, "state": "open", "age": time - document["opened"], "wait": wait, "probe": probe}
     if "closed" in document:
         return {**view, "state": "recovering", "age": time - document["closed"]}

@@ -35,8 +35,8 @@ def _report(document: Document, arguments: Mapping[str, Any]) -> tuple[Document,
     if not document:
         return document, Told(is_watched=False, ended=[])
     document, ended = _passed(document, arguments)
-    if not _owners(document, "watches"):
-        gone = _owners(document, "calls")
+    if not leases.owners(document, "watches"):
+        gone = leases.owners(document, "calls")
         return {}, Told(
             is_watched=False, ended=[*ended, *(owner for owner in gone if owner != arguments["owner"])]
         )
@@ -48,7 +48,7 @@ def _report(document: Document, arguments: Mapping[str, Any]) -> tuple[Document,
 def _watch(document: Document, arguments: Mapping[str, Any]) -> tuple[Document, tuple[list[str], list[str]]]:
     document, ended = _passed(document, arguments)
     document = leases.grant(document, arguments["owner"], {"watches": 1}, document["time"] + LASTS)
-    return document, (_owners(document, "calls"), ended)
+    return document, (leases.owners(document, "calls"), ended)
 
 
 def _leave(document: Document, arguments: Mapping[str, Any]) -> tuple[Document, None]:
@@ -70,12 +70,8 @@ PUT: Final = Step("put", lambda _, arguments: (arguments["document"], None))
 def _passed(document: Document, arguments: Mapping[str, Any]) -> tuple[Document, list[str]]:
     """Return the document as of now, and the processes whose calls ended with them."""
     document, seconds = clock.elapsed(document, arguments["now"])
-    before = _owners(document, "calls")
+    before = leases.owners(document, "calls")
     document = {**document, "time": document.get("time", 0.0) + seconds}
     document, _ = leases.expire(document, document["time"], arguments["dead"])
-    return document, [owner for owner in before if owner not in document.get(leases.LEASES, {})]
-
-
-def _owners(document: Document, amount: str) -> list[str]:
-    held = document.get(leases.LEASES, {})
-    return sorted(owner for owner, lease in held.items() if amount in lease["amounts"])
+    left = leases.owners(document)
+    return document, [owner for owner in before if owner not in left]

@@ -1,6 +1,8 @@
 """A document is JSON, and one that is not says so."""
 
 import pickle
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -8,16 +10,33 @@ from seawall.state import StepError, StoreError, StoreUnavailableError
 from seawall.state.documents import decoded, encoded
 
 
-@pytest.mark.parametrize("document", [{}, {"a": [1, {"b": None}]}, {"ä": 0.1}])
+@pytest.mark.parametrize("document", [{}, {"a": [1, {"b": None}]}, {"ä": 0.1}, {"half": "\ud800"}])
 def test_a_document_comes_back(document):
     assert decoded(encoded(document, "step", "key")) == document
+
+
+def test_a_tuple_is_a_list():
+    assert decoded(encoded({"a": (1, 2)}, "step", "key")) == {"a": [1, 2]}
 
 
 def test_a_missing_document_is_empty():
     assert decoded(None) == {}
 
 
-@pytest.mark.parametrize("document", [[], None, {"a": {1}}, {"a": float("nan")}, {(1, 2): 1}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        None,
+        {"a": {1}},
+        {"a": float("nan")},
+        {"a": [float("inf")]},
+        {"a": b"bytes"},
+        {"a": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"a": Decimal(1)},
+        {(1, 2): 1},
+    ],
+)
 def test_what_is_no_document_is_refused_with_step_and_key(document):
     with pytest.raises(StepError, match=r"step 'step' on the document of 'key': ") as caught:
         encoded(document, "step", "key")

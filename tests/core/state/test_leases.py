@@ -14,6 +14,12 @@ def test_a_document_keeps_who_holds_what():
     assert TWO["level"] == 1
 
 
+def test_who_holds_what_can_be_asked():
+    assert leases.owners(TWO) == ["a", "b"]
+    assert leases.owners(TWO, "requests") == ["a"]
+    assert leases.owners(TWO, "unknown") == leases.owners({}) == []
+
+
 def test_a_second_grant_replaces_the_first():
     assert leases.held(leases.grant(TWO, "a", {"tokens": 1}, 10)) == {"tokens": 8}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seawall.state import READ, Store, open_store, owners
+from seawall.state import READ, Store, leases, open_store, owners
 from seawall_testkit.stores import RESERVE, SETTLE
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -57,8 +57,8 @@ def test_eight_processes_lose_no_step(url, store, tmp_path):
     assert sorted(int(word) for word in said if word.isdecimal()) == list(range(1, 401))
     document = store.step(READ, key=KEY)
     assert document["count"] == 400
-    assert len(document["leases"]) == 8
-    assert sorted(owners.dead_owners(document)) == sorted(document["leases"])
+    assert len(leases.owners(document)) == 8
+    assert sorted(owners.dead_owners(document)) == leases.owners(document)
 
 
 def test_a_killed_process_loses_no_finished_step_and_gives_back_what_it_held(url, store, tmp_path):
