@@ -28,6 +28,7 @@ from pathlib import Path
 
 import anthropic
 import httpx2
+from arguments import at_least
 from faults_contenders import CONTENDERS, Task, retrying_transport
 from own_state import own_state
 
@@ -100,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--calls", type=int, default=40, help="of each contender in each family")
+    parser.add_argument("--calls", type=at_least(1), default=40, help="of each contender in each family")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="one call of fewer families, for CI")
     parser.add_argument("--json", type=Path, help="write every call and all figures to this file")

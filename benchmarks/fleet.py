@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anthropic
+from arguments import at_least
 
 import seawall
 from seawall_testkit import Limits, Simulator
@@ -106,6 +107,9 @@ def measure(store: str, count: int, seconds: float) -> bool:
         wait((1 - WARM_UP) * 2 / 3 * seconds)
         after, took = Seen.by(simulator), time.monotonic() - begun
     served = after.served - before.served
+    if not served:
+        print(f"{store:<8} {count} processes: nothing was served in {took:.0f} s; give them more --seconds")
+        return False
     good = (after.tokens - before.tokens) / ((LIMITS.itpm or 0) * took / 60)
     refused = 1_000 * (after.refused - before.refused) / served
     waste = (after.wasted - before.wasted) / (after.tokens - before.tokens)
@@ -117,8 +121,8 @@ def measure(store: str, count: int, seconds: float) -> bool:
 def main() -> int:
     """Measure each store; return 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--seconds", type=at_least(10.0), default=120.0)
+    parser.add_argument("--processes", type=at_least(1), default=8)
     parser.add_argument("--stores", nargs="+", default=["sqlite", "redis"])
     parser.add_argument("--work", nargs=2, metavar=("URL", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()

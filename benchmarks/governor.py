@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from arguments import at_least
 from governor_world import MODEL, Process, Server, Tally, Task, World, task
 
 from seawall import Call, Wait
@@ -220,8 +221,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--minutes", type=at_least(4.0), default=20.0)
+    parser.add_argument("--seeds", type=at_least(1), default=3)
     parser.add_argument("--quick", action="store_true", help="the governor alone, one seed, 8 workers")
     options = parser.parse_args()
     seeds, fleet = (1, (8,)) if options.quick else (options.seeds, (1, 8, 64))

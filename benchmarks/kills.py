@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from arguments import at_least
+
 sys.path[0] = str(Path(__file__).parents[1] / "tests")
 
 from files.kills import Killer, cases_of, run_until, told  # noqa: E402 - after the path
@@ -26,12 +28,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--each", type=int, default=3, help="kills of one answer")
+    parser.add_argument("--kills", type=at_least(1), default=200)
+    parser.add_argument("--each", type=at_least(1), default=3, help="kills of one answer")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tokens", type=int, default=8000, help="of one answer")
-    parser.add_argument("--pace", type=float, default=1500.0, help="tokens a second")
-    parser.add_argument("--at-once", type=int, default=2, help="answers")
+    parser.add_argument("--tokens", type=at_least(1), default=8000, help="of one answer")
+    parser.add_argument("--pace", type=at_least(1.0), default=1500.0, help="tokens a second")
+    parser.add_argument("--at-once", type=at_least(1), default=2, help="answers")
     options = parser.parse_args()
     print(
         f"{options.kills} kills, {options.each} an answer of {options.tokens:,} tokens, seed {options.seed}",

@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anthropic
+from arguments import at_least
 
 import seawall
 import seawall_tokens
@@ -286,7 +287,7 @@ def show_one(kind: str, account: Account) -> None:
 def main() -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--calls", type=at_least(1), default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"seed {options.seed}: {options.calls:,} calls\n")

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 import anthropic
+from arguments import at_least
 from own_state import own_state
 
 import seawall
@@ -41,10 +42,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--minutes", type=float, default=10.5, help="of writing; no answer has more than 128,000 tokens"
+        "--minutes",
+        type=at_least(0.1),
+        default=10.5,
+        help="of writing; no answer has more than 128,000 tokens",
     )
-    parser.add_argument("--tokens-per-second", type=float, default=80.0)
-    parser.add_argument("--speed-up", type=float, default=1.0)
+    parser.add_argument("--tokens-per-second", type=at_least(1.0), default=80.0)
+    parser.add_argument("--speed-up", type=at_least(0.1), default=1.0)
     options = parser.parse_args()
     a_minute = options.tokens_per_second * 60
     resets = [

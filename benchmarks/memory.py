@@ -33,6 +33,7 @@ from typing import Any
 
 import anthropic
 import httpx2
+from arguments import at_least
 from own_state import own_state
 
 import seawall
@@ -227,7 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--streams", type=int, default=1000, help="at once")
+    parser.add_argument("--streams", type=at_least(1), default=1000, help="at once")
     options = parser.parse_args()
     allow_connections(options.streams)
     pipe, other = multiprocessing.Pipe()

@@ -29,6 +29,7 @@ from contextlib import suppress
 
 import anthropic
 import httpx2
+from arguments import at_least
 from outage_contenders import sdk, tenacious
 from outage_world import AFTER, BEGIN, CLIENTS, END, HOSTS, OUTAGE, SERVICE, OnHost, Process, World
 
@@ -133,7 +134,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=at_least(1), default=3)
     parser.add_argument("--quick", action="store_true", help="one seed, Seawall only")
     options = parser.parse_args()
     logging.getLogger("seawall").setLevel(logging.ERROR)

@@ -22,6 +22,7 @@ import time
 from contextlib import ExitStack
 
 import anthropic
+from arguments import at_least
 
 import seawall
 from seawall_testkit import Simulator
@@ -130,7 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--outage", type=float, default=30.0)
+    parser.add_argument("--outage", type=at_least(1.0), default=30.0)
     parser.add_argument("--refuse", action="store_true")
     parser.add_argument("--state", default="sqlite")
     parser.add_argument("--work", help=argparse.SUPPRESS)

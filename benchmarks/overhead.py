@@ -15,6 +15,7 @@ from pathlib import Path
 
 import anthropic
 import httpx2
+from arguments import at_least
 from own_state import own_state
 
 import seawall
@@ -49,8 +50,8 @@ _PARAMS = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=4000, help="text deltas of the stream")
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--events", type=at_least(1), default=4000, help="text deltas of the stream")
+    parser.add_argument("--rounds", type=at_least(1), default=12)
     options = parser.parse_args()
     frames = _frames(options.events)
     _publishing()

@@ -23,6 +23,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from arguments import at_least
+
 from seawall.seam import Diverged, Seam
 from seawall_testkit.continuation import Misbehaviour, go_on
 from seawall_testkit.prose import prose, word
@@ -60,7 +62,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--cuts", type=int, default=1000, help="cuts for each kind of text and way of going on"
+        "--cuts", type=at_least(1), default=1000, help="cuts for each kind of text and way of going on"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))

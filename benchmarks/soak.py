@@ -32,6 +32,7 @@ from statistics import linear_regression, median
 from typing import Any
 
 import anthropic
+from arguments import at_least
 from own_state import own_state
 from soak_calls import ANSWER, arun, chosen, drawn, run
 
@@ -317,9 +318,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--minutes", type=float, default=10.0, help="in less than 5 the memory still finds its level"
+        "--minutes", type=at_least(0.1), default=10.0, help="in less than 5 the memory still finds its level"
     )
-    parser.add_argument("--calls", type=int, default=200, help="at a time, 2 or more")
+    parser.add_argument("--calls", type=at_least(2), default=200, help="at a time, 2 or more")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.calls} calls at a time for {options.minutes} minutes")

@@ -39,6 +39,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arguments import at_least
+
 from seawall.state import open_store, owners
 from seawall_testkit.stores import RESERVE, SETTLE
 
@@ -93,10 +95,11 @@ class Run:
 def main() -> None:
     """Measure, and say which bars are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--seconds", type=at_least(0.1), default=3)
+    parser.add_argument("--processes", type=at_least(1), default=8)
     options = parser.parse_args()
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}\n")
+    load = f"load {os.getloadavg()[0]:.1f}, " if hasattr(os, "getloadavg") else ""
+    print(f"{os.cpu_count()} cores, {load}Python {sys.version.split()[0]}\n")
     columns = f"{'pairs/s':>10}{'p50 us':>10}{'p99 us':>11}{'worst us':>11}{'fairness':>10}"
     print(f"{'reserve + settle':<34}{columns}")
     runs: dict[tuple[str, str], Run] = {}

@@ -14,7 +14,11 @@ LOST = {"is_estimated": True, "output_tokens": 0, "ended": "error"}
 
 @pytest.fixture(scope="module")
 def kind_of():
-    return runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "ledger.py"))["kind_of"]
+    folder = Path(__file__).parents[2] / "benchmarks"
+    with pytest.MonkeyPatch.context() as patch:
+        # what is run as a program finds what lies beside it
+        patch.syspath_prepend(folder)
+        return runpy.run_path(str(folder / "ledger.py"))["kind_of"]
 
 
 @pytest.mark.parametrize(
