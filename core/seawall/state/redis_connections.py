@@ -62,7 +62,7 @@ class RedisConnections:
         connection, _ = taken
         try:
             # its stub speaks of a tuple of one
-            connection.send_packed_command([hiredis.pack_command(command)], check_health=False)  # type: ignore[arg-type]
+            connection.send_packed_command([hiredis.pack_command(command)])  # type: ignore[arg-type]
             answer = connection.read_response()
         except BaseException:
             # an answer that comes late must not be taken for that of another command

@@ -1,6 +1,7 @@
 """A Redis server that is away, hangs, forgets its scripts, or holds what is not ours."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +72,16 @@ def test_a_prefix_keeps_deployments_apart(own_redis_server, store):
     with RedisStore(own_redis_server.url, prefix="other:") as other:
         other.step(COUNT, key=KEY, by=5)
     assert store.step(COUNT, key=KEY) == 1
+
+
+def test_a_health_check_that_the_address_asks_for_is_made(own_redis_server, raw, monkeypatch):
+    with RedisStore(f"{own_redis_server.url}?health_check_interval=30") as store:
+        store.step(COUNT, key=KEY)
+        raw.config_resetstat()
+        later = time.monotonic() + 31
+        monkeypatch.setattr("redis.connection.time", SimpleNamespace(monotonic=lambda: later))
+        store.step(COUNT, key=KEY)
+    assert raw.info("commandstats")["cmdstat_ping"]["calls"] == 1
 
 
 def test_a_step_in_lua_is_one_round_trip_and_no_write_when_nothing_changes(store, raw):
