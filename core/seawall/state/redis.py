@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from pydantic_core import from_json
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from seawall.state.documents import Document, R, Step, decoded, encoded, to_text
 from seawall.state.errors import StepError, StoreError
@@ -118,7 +118,9 @@ class RedisStore:
     def _evaluated(self, script: str, key: str, *arguments: str | bytes) -> Any:
         try:
             return self._connections.ask("EVALSHA", _digest(script), 1, self._name(key), *arguments)
-        except NoScriptError:
+        except ResponseError as error:
+            if not str(error).startswith("NOSCRIPT "):
+                raise
             return self._connections.ask("EVAL", script, 1, self._name(key), *arguments)
 
 
