@@ -16,8 +16,10 @@ from seawall import wire_errors
 from seawall.engine import Engine
 from seawall.exchange import Exchange
 
-BODY_ERRORS: Final = (httpx2.RequestError, httpx2.StreamError)
-"""What reading a body raises; `StreamError` when it was closed meanwhile."""
+SEND_ERRORS: Final = (httpx2.RequestError, httpx2.StreamError)
+"""What sending raises, and reading a body; `StreamError` when it was closed meanwhile."""
+BODY_ERRORS: Final = (*SEND_ERRORS, OSError)
+"""What reading a body raises; transports made of curl or requests raise `OSError`."""
 
 PATIENCE: Final = 2.0
 """Seconds in which the body of a message that is whole must end for its connection to be used again."""

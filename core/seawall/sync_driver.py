@@ -14,7 +14,7 @@ from anthropic import AnthropicError, CallNext
 from seawall import wire_errors
 from seawall.collector import outside_collector
 from seawall.decisions import Offload
-from seawall.driver import BODY_ERRORS, PATIENCE, Driver, running
+from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, running
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
@@ -135,7 +135,7 @@ class SyncDriver(Driver):
                     response.read()
         except AnthropicError as error:
             return wire_errors.told(error)
-        except BODY_ERRORS as error:
+        except SEND_ERRORS as error:
             return self.wire_error(error)
         self.check()
         self._body = self.exchange.body(send)

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from seawall_files.sharing import patiently
+
 _AT_CWD: Final = -100 if sys.platform == "linux" else -2
 _MISSING: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP})
 """What systems and file systems that do not know the flag say."""
@@ -41,7 +43,7 @@ def rename_new(old: str, old_folder: int | None, new: str, new_folder: int | Non
         OSError: It cannot be renamed.
     """
     if os.name == "nt":
-        os.rename(old, new)  # noqa: PTH104 - `Path.rename` takes no folder, as it is below
+        patiently(lambda: os.rename(old, new))  # noqa: PTH104 - `Path.rename` takes no folder, as it is below
         return
     if _RENAME is not None:
         function, flag = _RENAME

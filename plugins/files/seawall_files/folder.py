@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from seawall_files.durability import sync
 from seawall_files.exclusive import rename_new
+from seawall_files.sharing import patiently
 
 BY_DESCRIPTOR: Final = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 """Whether this system looks names up in a descriptor."""
@@ -90,9 +91,8 @@ class Folder:
 
     def rename(self, name: str, other: "Folder", new: str) -> None:
         """Move `name` to `new` in another folder or this one, over what is there."""
-        os.replace(
-            self.asked(name), other.asked(new), src_dir_fd=self.descriptor, dst_dir_fd=other.descriptor
-        )
+        old, new = self.asked(name), other.asked(new)
+        patiently(lambda: os.replace(old, new, src_dir_fd=self.descriptor, dst_dir_fd=other.descriptor))
 
     def rename_new(self, name: str, other: "Folder", new: str) -> None:
         """Move `name` to `new` in another folder or this one.
@@ -112,7 +112,8 @@ class Folder:
 
     def remove(self, name: str) -> None:
         """Remove the file `name`."""
-        os.unlink(self.asked(name), dir_fd=self.descriptor)
+        asked = self.asked(name)
+        patiently(lambda: os.unlink(asked, dir_fd=self.descriptor))
 
     def make_folder(self, name: str, mode: int = 0o777) -> None:
         """Make the folder `name`."""
