@@ -7,6 +7,7 @@ import pytest
 import redis as client
 
 from seawall.state import READ, RedisStore, Step, StepError, StoreError
+from seawall.state.redis_connections import RedisConnections
 from seawall_testkit.stores import COUNT, SET, check_step, new_key, without_lua
 
 KEY = "org:opus"
@@ -114,6 +115,27 @@ def test_a_server_that_was_killed_is_an_error_and_used_again_when_it_is_back(own
             store.step(step, key=KEY)
     own_redis_server.start()
     assert [store.step(COUNT, key=KEY), store.step(without_lua(COUNT), key=KEY)] == [1, 2]
+
+
+def test_a_server_that_ends_in_the_place_of_an_answer_is_an_error_and_used_again(own_redis_server):
+    connections = RedisConnections(own_redis_server.url, timeout=2)
+    with pytest.raises(client.ConnectionError, match="the server closed the connection"):
+        connections.ask("SHUTDOWN", "NOSAVE")
+    own_redis_server.kill()
+    own_redis_server.start()
+    assert connections.ask("PING") == b"PONG"
+    connections.close()
+
+
+def test_an_answer_that_is_none_is_an_error(own_redis_server):
+    # as another program would that shares the socket by mistake
+    connections = RedisConnections(own_redis_server.url, timeout=2)
+    connections.ask("PING")
+    connections._idle[0]._reader.feed(b"HTTP/1.1 400 Bad Request\r\n")
+    with pytest.raises(client.InvalidResponse):
+        connections.ask("PING")
+    assert connections.ask("PING") == b"PONG"
+    connections.close()
 
 
 @pytest.mark.parametrize("has_poll", [True, False])
