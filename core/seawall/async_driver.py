@@ -111,7 +111,10 @@ class AsyncDriver(Driver):
             with anyio.fail_after(self._seconds_left()):
                 response = self.exchange.take(await self._call_next(self.exchange.derived(send)))
                 if response is not None and self.exchange.must_read(send):
-                    await response.aread()
+                    try:
+                        await response.aread()
+                    except BODY_ERRORS as error:
+                        return self.wire_error(error)
         except TimeoutError as error:
             return error
         except AnthropicError as error:

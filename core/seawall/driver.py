@@ -6,7 +6,9 @@ call (P3). The body of the caller's response holds the driver, never the other w
 a dropped stream to the garbage collector. Drivers know no rule.
 """
 
+import errno
 import socket
+import ssl
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,12 +16,16 @@ import httpx2
 
 from seawall import wire_errors
 from seawall.engine import Engine
+from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 
 SEND_ERRORS: Final = (httpx2.RequestError, httpx2.StreamError)
 """What sending raises, and reading a body; `StreamError` when it was closed meanwhile."""
 BODY_ERRORS: Final = (*SEND_ERRORS, OSError)
-"""What reading a body raises; transports made of curl or requests raise `OSError`."""
+"""What reading a body raises; transports made of curl or requests raise `OSError`. Not each of these is of
+the wire: a program's middleware may write what it reads to a disk that is full."""
+_NETWORK: Final = (None, errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET, errno.EHOSTUNREACH)
+"""Numbers of an `OSError` of the wire that has no class; those libraries make of a text have none."""
 
 PATIENCE: Final = 2.0
 """Seconds in which the body of a message that is whole must end for its connection to be used again."""
@@ -42,7 +48,9 @@ class Driver:
         self._is_interrupted = False
 
     def wire_error(self, error: Exception) -> Exception:
-        """The SDK's error for what reading the current response raised."""
+        """The SDK's error for what reading the current response raised; what is not of the wire is raised."""
+        if isinstance(error, OSError) and not _is_of_wire(error):
+            raise error
         failure = wire_errors.transport_error(error, self.exchange.http_request)
         if self._is_interrupted:
             raise failure
@@ -69,3 +77,9 @@ class Driver:
         if connection is not None:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+
+def _is_of_wire(error: OSError) -> bool:
+    if isinstance(error, SeawallError):
+        return False
+    return isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)) or error.errno in _NETWORK

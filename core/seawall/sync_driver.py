@@ -132,7 +132,10 @@ class SyncDriver(Driver):
             with self._within(self.remaining()):
                 response = self.exchange.take(self._call_next(self.exchange.derived(send)))
                 if response is not None and self.exchange.must_read(send):
-                    response.read()
+                    try:
+                        response.read()
+                    except BODY_ERRORS as error:
+                        return self.wire_error(error)
         except AnthropicError as error:
             return wire_errors.told(error)
         except SEND_ERRORS as error:

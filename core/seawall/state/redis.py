@@ -116,12 +116,13 @@ class RedisStore:
             raise StoreError(self.place, f"the value of {self._name(key)} is no document") from error
 
     def _evaluated(self, script: str, key: str, *arguments: str | bytes) -> Any:
+        # "1" and not 1: Ctrl-C while hiredis packs a number ends the process (hiredis 3.5)
         try:
-            return self._connections.ask("EVALSHA", _digest(script), 1, self._name(key), *arguments)
+            return self._connections.ask("EVALSHA", _digest(script), "1", self._name(key), *arguments)
         except ResponseError as error:
             if not str(error).startswith("NOSCRIPT "):
                 raise
-            return self._connections.ask("EVAL", script, 1, self._name(key), *arguments)
+            return self._connections.ask("EVAL", script, "1", self._name(key), *arguments)
 
 
 @functools.cache

@@ -55,8 +55,8 @@ class RedisConnections:
         """Path, or host and port; never a password."""
         call_after_fork(self)
 
-    def ask(self, *command: str | bytes | int) -> Any:
-        """Send a command; return what the server answers, text as bytes.
+    def ask(self, *command: str | bytes) -> Any:
+        """Send a command that is not answered by a list; return what the server answers, text as bytes.
 
         Raises:
             RedisError: The server cannot be reached, refused, or did not answer in time.
@@ -66,7 +66,7 @@ class RedisConnections:
             answer = connection.answer(command)
         except BaseException:
             # an answer that comes late must not be taken for that of another command
-            self._drop(connection)
+            self._drop(connection.made)
             raise
         self._idle.append(connection)
         return answer
@@ -94,24 +94,38 @@ class RedisConnections:
                 connection = self._idle.pop()
             except IndexError:
                 # other threads take from it as well
-                return _Connection(self._pool.get_connection())
+                return self._connected()
             if connection.is_quiet():
                 return connection
-            self._drop(connection)
+            self._drop(connection.made)
 
-    def _drop(self, connection: "_Connection") -> None:
-        connection.made.disconnect()
-        self._pool.release(connection.made)
+    def _connected(self) -> "_Connection":
+        made = self._pool.get_connection()
+        try:
+            return _Connection(made)
+        except ValueError as error:
+            self._drop(made)
+            raise redis.ConnectionError("it was closed meanwhile") from error
+
+    def _drop(self, made: Any) -> None:
+        made.disconnect()
+        self._pool.release(made)
 
 
 class _Connection:
-    """What `redis` connected, asked without it."""
+    """What `redis` connected, asked without it.
+
+    Raises:
+        ValueError: Another thread closed it.
+    """
 
     __slots__ = ("_poll", "_reader", "_socket", "made")
 
     def __init__(self, made: Any) -> None:
         self.made: Final = made
         self._socket = made._sock  # noqa: SLF001 - it has no other name
+        if self._socket is None:
+            raise ValueError("no socket")
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=ResponseError, notEnoughData=_MORE
         )
@@ -128,7 +142,7 @@ class _Connection:
         except (RedisError, OSError):
             return False
 
-    def answer(self, command: tuple[str | bytes | int, ...]) -> Any:
+    def answer(self, command: tuple[str | bytes, ...]) -> Any:
         """Send a command; return what comes back.
 
         Raises:
@@ -139,7 +153,10 @@ class _Connection:
         reader = self._reader
         try:
             self._socket.sendall(hiredis.pack_command(command))  # type: ignore[arg-type] # a stub of one item
-            while (answer := reader.gets()) is _MORE:
+            while (answer := reader.gets()) is _MORE or isinstance(answer, list):
+                if answer is not _MORE:
+                    # what the server tells unasked, such as that it moves
+                    continue
                 received = self._socket.recv(_CHUNK)
                 if not received:
                     raise redis.ConnectionError("the server closed the connection")

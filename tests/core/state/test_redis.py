@@ -138,6 +138,35 @@ def test_an_answer_that_is_none_is_an_error(own_redis_server):
     connections.close()
 
 
+def test_what_the_server_tells_unasked_is_no_answer(own_redis_server, raw):
+    with RedisStore(f"{own_redis_server.url}?protocol=3") as store:
+        store.step(COUNT, key=KEY)
+        store.step(COUNT, key="other")
+        ids = [int(entry["id"]) for entry in raw.client_list() if int(entry["id"]) != raw.client_id()]
+        # the store's connection now hears of each key that changes, before the answer to what changed it
+        raw.execute_command("CLIENT", "TRACKING", "ON", "REDIRECT", max(ids), "BCAST")
+        for step in (COUNT, without_lua(COUNT)) * 3:
+            assert store.step(step, key=KEY) == store.step(step, key="other")
+        assert store.step(READ, key=KEY) == {"count": 7}
+
+
+def test_a_connection_that_is_closed_while_it_is_taken_is_an_error_of_the_store(
+    own_redis_server, store, monkeypatch
+):
+    get_connection = client.ConnectionPool.get_connection
+
+    def closed_meanwhile(pool):
+        made = get_connection(pool)
+        made.disconnect()
+        return made
+
+    with monkeypatch.context() as patches:
+        patches.setattr(client.ConnectionPool, "get_connection", closed_meanwhile)
+        with pytest.raises(StoreError, match="closed meanwhile"):
+            store.step(COUNT, key=KEY)
+    assert store.step(COUNT, key=KEY) == 1
+
+
 @pytest.mark.parametrize("has_poll", [True, False])
 def test_a_server_that_was_away_between_two_steps_is_noticed_before_a_step_is_sent(
     has_poll, own_redis_server, store, monkeypatch
