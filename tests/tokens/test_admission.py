@@ -228,6 +228,40 @@ def test_no_more_run_than_max_concurrent():
     assert sender.ask(160.0, "c")["is_admitted"]
 
 
+def test_where_there_is_room_for_all_a_request_goes_before_one_that_has_not_asked_again():
+    sender = warm(max_concurrent=1)
+    sender.ask(160.0, "a")
+    assert not sender.ask(160.0, "b")["is_admitted"]
+    assert not sender.ask(160.0, "c")["is_admitted"]
+    sender.streams = 0
+    # one may run: it is "b" that is next
+    waits = sender.ask(161.0, "c")
+    assert (waits["is_admitted"], waits["ahead"], waits["reason"]) == (False, 1, "requests before it")
+    sender.options["max_concurrent"] = 2
+    assert sender.ask(161.0, "c")["is_admitted"]
+    assert sender.ask(161.0, "b")["is_admitted"]
+
+
+def test_where_the_room_is_for_those_before_it_a_request_waits():
+    sender = warm()
+    sender.ask(160.0, "a", amount=56_000.0)
+    assert not sender.ask(160.0, "b", amount=9_000.0)["is_admitted"]
+    verdict = sender.ask(165.0, "c", amount=1_000.0)
+    assert (verdict["is_admitted"], verdict["ahead"]) == (False, 1)
+    assert verdict["reason"] == "input tokens per minute"
+
+
+def test_when_the_first_answer_came_all_go_for_whom_there_is_room():
+    sender = Sender(limits={})
+    waiting = [f"t{number}" for number in range(8, 20)]
+    for number in range(8):
+        assert sender.ask(0.0, f"t{number}")["is_admitted"]
+    for ticket in waiting:
+        assert sender.ask(0.0, ticket)["reason"] == "a first answer, to learn the limits"
+    sender.step(1.0, is_answered=True)
+    assert all(sender.ask(1.1, ticket)["is_admitted"] for ticket in reversed(waiting))
+
+
 def test_the_first_request_with_a_prefix_goes_alone_and_others_pass():
     sender = warm()
     assert sender.ask(160.0, "a", prefix="p")["is_admitted"]

@@ -6,6 +6,7 @@ the lease ends. Reported is what was written since the last report, what the las
 and what attempts that ended did not use of what was taken for them.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final, TypedDict
 
@@ -125,8 +126,9 @@ def _decided(document: Document, request: Request, arguments: Mapping[str, Any])
     until = document.get("held_until", 0.0) - document["time"]
     if until > seconds:
         seconds, reason = until, "a rate limit"
-    reason = _obstacle(document, held.get("streams", 0), request, arguments) or reason
-    if not ahead and not reason:
+    reason = _obstacle(document, held.get("streams", 0), len(ahead), request, arguments) or reason
+    if not reason:
+        # those ahead may not have asked yet: there is room for them as well
         return _admitted(document, request, mine, arguments)
     wait = _EARLY * seconds if ahead else seconds
     wait = min(max(wait, _SHORTEST if wait else _SHORTEST * 5), _LONGEST)
@@ -136,7 +138,7 @@ def _decided(document: Document, request: Request, arguments: Mapping[str, Any])
         wait=wait,
         estimate=max(seconds, wait),
         ahead=len(ahead),
-        reason=reason or "requests before it",
+        reason=reason,
     )
     return fair_queue.staying(document, request["ticket"], wait), verdict
 
@@ -147,15 +149,20 @@ def _ahead(document: Document, ticket: str) -> list[Place]:
     return [place for place in waiting if not cache_writes.is_written(document, place.prefix)]
 
 
-def _obstacle(document: Document, streams: float, request: Request, arguments: Mapping[str, Any]) -> str:
+def _obstacle(
+    document: Document, streams: float, ahead: int, request: Request, arguments: Mapping[str, Any]
+) -> str:
     """Return what a request waits for besides the buckets; empty if for nothing."""
     most = arguments["max_concurrent"]
     if cache_writes.is_written(document, request["prefix"]):
         return "the first request with this prompt, to read it from the cache"
     if most is not None and streams >= most:
         return f"one of the {streams:.0f} running calls to end (max_concurrent)"
-    if not document.get("is_known") and not arguments["limits"] and streams >= _UNKNOWN:
+    is_unknown = not document.get("is_known") and not arguments["limits"]
+    if is_unknown and streams >= _UNKNOWN:
         return "a first answer, to learn the limits"
+    if streams + ahead >= min(math.inf if most is None else most, _UNKNOWN if is_unknown else math.inf):
+        return "requests before it"
     return ""
 
 
@@ -226,14 +233,17 @@ local function ahead(document, ticket)
   return found
 end
 
-local function obstacle(document, streams, request)
+local function obstacle(document, streams, ahead, request)
   local most = given(arguments.max_concurrent)
+  local is_unknown = not document.is_known and next(arguments.limits) == nil
   if is_written(document, request.prefix) then
     return 'the first request with this prompt, to read it from the cache'
   elseif most and streams >= most then
     return string.format('one of the %.0f running calls to end (max_concurrent)', streams)
-  elseif not document.is_known and next(arguments.limits) == nil and streams >= {_UNKNOWN} then
+  elseif is_unknown and streams >= {_UNKNOWN} then
     return 'a first answer, to learn the limits'
+  elseif streams + ahead >= math.min(most or math.huge, is_unknown and {_UNKNOWN} or math.huge) then
+    return 'requests before it'
   end
 end
 
@@ -266,15 +276,15 @@ local function decided(document, request)
   if until_sent > seconds then
     seconds, reason = until_sent, 'a rate limit'
   end
-  reason = obstacle(document, held.streams or 0, request) or reason
-  if #ahead == 0 and not reason then
+  reason = obstacle(document, held.streams or 0, #ahead, request) or reason
+  if not reason then
     return admitted(document, request, mine)
   end
   local wait = #ahead == 0 and seconds or {_EARLY} * seconds
   wait = math.min(math.max(wait, wait ~= 0 and {_SHORTEST} or {_SHORTEST} * 5), {_LONGEST})
   staying(document, request.ticket, wait)
   return verdict(document, mine, {{
-    wait = wait, estimate = math.max(seconds, wait), ahead = #ahead, reason = reason or 'requests before it'
+    wait = wait, estimate = math.max(seconds, wait), ahead = #ahead, reason = reason
   }})
 end
 
