@@ -21,7 +21,7 @@ def deadline(seconds: float) -> Iterator[None]:
     Raises:
         ValueError: `seconds` is not a positive number.
     """
-    if not seconds > 0:
+    if not isinstance(seconds, int | float) or not seconds > 0:
         raise ValueError(f"deadline({seconds!r}): a positive number of seconds is expected")
     token = _moment.set(min(_moment.get(), time.monotonic() + seconds))
     try:

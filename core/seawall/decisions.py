@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 Way = Literal["send", "restart", "prefill", "user_turn"]
 """How an attempt goes about the message: the first send, all over again, or on from what there is."""
+_OF_A_MESSAGE: Final = ("id", "type", "role", "model", "content", "stop_reason", "usage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class Answer:
         if not isinstance(self.message, Mapping):
             msg = f"Answer takes a message as a mapping, not a {type(self.message).__name__}"
             raise ValueError(msg)  # noqa: TRY004 - one class for all decisions
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """What a whole message has, and this one has not."""
+        return [key for key in _OF_A_MESSAGE if self.message.get(key) is None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,13 @@ class CallHooks:
     def checked(self, hook: Implementation, name: str, decision: Any) -> Any:
         """Return a decision that may answer hook `name`; another one is a failure of its plugin."""
         if decision is None or isinstance(decision, ANSWERS[name]):
-            return decision
-        self.isolate(hook, name, TypeError(f"{type(decision).__name__} is no answer to {name}"))
+            missing = decision.missing if isinstance(decision, Answer) else ()
+            if not missing:
+                return decision
+            error: Exception = ValueError(f"the message of its Answer lacks {', '.join(missing)}")
+        else:
+            error = TypeError(f"{type(decision).__name__} is no answer to {name}")
+        self.isolate(hook, name, error)
         return None
 
     def isolate(self, hook: Implementation, name: str, error: Exception) -> None:

@@ -124,7 +124,7 @@ def transport_error(error: Exception, request: httpx2.Request) -> APIConnectionE
         failure: APIConnectionError = APITimeoutError(request=request)
     else:
         failure = APIConnectionError(
-            message=f"The connection broke: {error or type(error).__name__}", request=request
+            message=f"The connection broke: {str(error) or type(error).__name__}", request=request
         )
     failure.__cause__ = error
     return told(failure)
@@ -139,6 +139,14 @@ def told(error: _Error) -> _Error:
         error.add_note(f"Seawall: {what} (timeout {name!r}: {seconds} s).")
     elif isinstance(cause, httpx2.ConnectError) and isinstance(error, APIConnectionError):
         error.add_note(f"Seawall: {error.request.url.netloc.decode()} cannot be reached: {cause}.")
+    elif isinstance(cause, httpx2.UnsupportedProtocol) and isinstance(error, APIConnectionError):
+        place = f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"
+        error.add_note(f"Seawall: {place!r} is no address of an API; it begins with https:// or http://.")
+    elif isinstance(cause, httpx2.LocalProtocolError):
+        # which one, its text would tell with the value: it may be the key
+        error.add_note(
+            "Seawall: the key or another header holds what HTTP does not allow, such as a line break."
+        )
     return error
 
 

@@ -345,6 +345,16 @@ def test_a_reject_without_an_exception_is_refused_where_it_is_made() -> None:
         Reject("too dear")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("lacks", ["id", "type", "role", "model", "content", "stop_reason", "usage"])
+def test_an_answer_with_half_a_message_is_the_fault_of_its_plugin(lacks: str) -> None:
+    whole = dict.fromkeys(("id", "type", "role", "model", "content", "stop_reason", "usage"), "something")
+    guard = Implementation("guard", True, print)
+    assert CallHooks(Hooks()).checked(guard, "pre_request", Answer(whole)) == Answer(whole)
+    for half in (whole | {lacks: None}, {key: value for key, value in whole.items() if key != lacks}):
+        with pytest.raises(PluginError, match=f"'guard' .* the message of its Answer lacks {lacks}"):
+            CallHooks(Hooks()).checked(guard, "pre_request", Answer(half))
+
+
 def test_an_answer_without_a_message_is_refused_where_it_is_made() -> None:
     with pytest.raises(ValueError, match="takes a message as a mapping, not a str"):
         Answer("hello")  # type: ignore[arg-type]

@@ -206,7 +206,7 @@ def test_it_holds_no_longer_after_an_exception():
     assert remaining_time()() == math.inf
 
 
-@pytest.mark.parametrize("seconds", [0, -1, -0.5, math.nan, -math.inf])
+@pytest.mark.parametrize("seconds", [0, -1, -0.5, math.nan, -math.inf, None, "5"])
 def test_no_deadline_without_a_positive_number_of_seconds(seconds):
     with (
         pytest.raises(ValueError, match="a positive number of seconds is expected"),

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 import seawall
-from calls import MESSAGES, MODEL, Witness, plugins
+from calls import MESSAGES, MODEL, Witness, call, plugins
 from seawall_backoff import Backoff, BackoffSettings
 from seawall_streaming import Streaming, StreamingSettings
 from seawall_testkit import Fault, Simulator
@@ -52,6 +52,34 @@ def test_a_server_that_is_not_there_is_named():
         place = simulator.base_url.removeprefix("http://")
     error = failure(simulator, once())
     assert any(note.startswith(f"Seawall: {place} cannot be reached: ") for note in error.__notes__)
+
+
+def test_a_key_that_no_header_can_hold_is_told_and_not_shown():
+    with Simulator() as simulator:
+        with (
+            anthropic.Anthropic(base_url=simulator.base_url, api_key="sk-secret\nx") as bare,
+            pytest.raises(anthropic.APIConnectionError) as raised,
+        ):
+            seawall.protect(bare, plugins=once()).messages.create(**ASKED)
+        assert simulator.requests == []
+        # the connection it made is known to the simulator, and closed, when the next one is
+        call(simulator, "sync", "create", plugins())
+        simulator.wait_until(lambda: simulator.open_connections == 0)
+    notes = " ".join(raised.value.__notes__)
+    assert "the key or another header holds what HTTP does not allow, such as a line break" in notes
+    assert "secret" not in notes
+
+
+@pytest.mark.parametrize("address", ["localhost:8080", "api.example", "ftp://user:hunter2@api.example"])
+def test_an_address_without_a_scheme_is_told(address):
+    with (
+        anthropic.Anthropic(base_url=address, api_key="test") as bare,
+        pytest.raises(anthropic.APIConnectionError) as raised,
+    ):
+        seawall.protect(bare, plugins=once()).messages.create(**ASKED)
+    notes = " ".join(raised.value.__notes__)
+    assert "is no address of an API; it begins with https:// or http://" in notes
+    assert "hunter2" not in notes
 
 
 def test_a_pool_without_a_free_connection_is_told_apart():

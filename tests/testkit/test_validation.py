@@ -322,3 +322,12 @@ def test_a_changed_thinking_block_is_refused(connect, changed):
         messages = [*MESSAGES, turn, {"role": "user", "content": "And then?"}]
         with pytest.raises(anthropic.BadRequestError, match="Invalid `signature`"):
             client.messages.create(**BODY | {"messages": messages})
+
+
+def test_a_thread_is_not_gone_on_with(connect):
+    with Simulator() as sim:
+        client = connect(sim)
+        thread = {"thread": {"type": "continue", "previous_message_id": "msg_1"}}
+        with pytest.raises(anthropic.BadRequestError, match=r"this simulator keeps none; .* thread=False"):
+            client.messages.create(**BODY, extra_body=thread)
+        assert client.messages.create(**BODY, extra_body={"thread": {"type": "create"}}).content

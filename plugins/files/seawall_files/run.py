@@ -31,6 +31,8 @@ def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: 
         raise click.UsageError(
             f"the folder of {str(output)!r} does not exist; make it first, as nothing has been sent yet"
         )
+    if output is not None and output.exists() and prompt.exists() and output.samefile(prompt):
+        raise click.UsageError(f"the answer would replace its prompt, {str(prompt)!r}; give -o another name")
     params: dict[str, Any] = {"system": system} if system else {}
     messages: list[Any] = [{"role": "user", "content": text}]
     params |= {"model": model, "max_tokens": max_tokens, "messages": messages}

@@ -36,6 +36,10 @@ def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
 
 def _check_prompt(body: Mapping[str, Any], api_version: str) -> None:
     """What messages and counts have in common."""
+    if isinstance(thread := body.get("thread"), dict) and thread.get("type") == "continue":
+        _refuse(
+            "thread: this simulator keeps none; send all messages, as tool_runner(..., thread=False) does"
+        )
     check_messages(body["messages"], takes_system=models.accepts_system_messages(body["model"]))
     _check_system(body.get("system"))
     _check_thinking(body)
