@@ -24,8 +24,14 @@ class _Commands(click.Group):
     """The group of all commands; plugins are loaded when one is asked for that the core does not have."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
-        self._load()
+        """Return the names of all commands; those of plugins only where the configuration can be read."""
+        try:
+            self._load()
+        except ConfigError as error:
+            click.echo(
+                f"seawall: {error}\nOnly the commands of the core are listed; try `seawall config check`.\n",
+                err=True,
+            )
         return super().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -137,7 +137,7 @@ def told(error: _Error) -> _Error:
     if what and isinstance(error, APITimeoutError):
         seconds = error.request.extensions.get("timeout", {}).get(name)
         error.add_note(f"Seawall: {what} (timeout {name!r}: {seconds} s).")
-    elif isinstance(cause, httpx2.ConnectError) and isinstance(error, APIConnectionError):
+    elif isinstance(cause, httpx2.ConnectError | OverflowError) and isinstance(error, APIConnectionError):
         error.add_note(f"Seawall: {error.request.url.netloc.decode()} cannot be reached: {cause}.")
     elif isinstance(cause, httpx2.UnsupportedProtocol) and isinstance(error, APIConnectionError):
         place = f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"

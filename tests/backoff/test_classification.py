@@ -205,11 +205,18 @@ def caused(cause: Exception) -> anthropic.APIConnectionError:
         (httpx2.UnsupportedProtocol("ftp"), NEVER),
         (httpx2.LocalProtocolError("header"), NEVER),
         (httpx2.InvalidURL("address"), NEVER),
+        (OverflowError("port must be 0-65535"), NEVER),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_what_went_wrong_before_an_answer_decides(cause: Exception, expected: Verdict) -> None:
     assert verdict(caused(cause)) is expected
+
+
+def test_an_address_without_a_host_is_never_tried_again() -> None:
+    error = anthropic.APIConnectionError(request=httpx2.Request("POST", "http:///v1/messages"))
+    error.__cause__ = httpx2.ConnectError("no host")
+    assert verdict(error) is NEVER
 
 
 def test_a_certificate_that_is_not_trusted_is_never_retried() -> None:

@@ -173,6 +173,15 @@ def test_help_lists_the_commands_of_the_core_and_of_plugins(flag: str) -> None:
     assert {"plugins", "run", "simulate"} <= set(commands)
 
 
+def test_help_is_there_when_the_configuration_is_broken(here: Path) -> None:
+    (here / "seawall.toml").write_text('plugins = ["streaming"')
+    code, out, err = run("--help")
+    assert code == 0
+    assert out.partition("Commands:")[2].split()[0] == "config"
+    assert "seawall.toml: " in err
+    assert "try `seawall config check`" in err
+
+
 def test_the_commands_of_first_party_plugins_are_there_when_these_are_not_enabled(here: Path) -> None:
     (here / "seawall.toml").write_text("plugins = []")
     assert run("simulate", "--help")[0] == 0
@@ -242,7 +251,7 @@ def test_no_command_shows_the_help_and_exits_2() -> None:
     assert err.startswith("Usage: seawall")
 
 
-@pytest.mark.parametrize("command", ["plugins", "run", "simulate", "--help", "qqq"])
+@pytest.mark.parametrize("command", ["plugins", "run", "simulate", "qqq"])
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_broken_configuration_exits_2_with_one_line(command: str, wrong: str, here: Path) -> None:
     text, expected = WRONG[wrong]

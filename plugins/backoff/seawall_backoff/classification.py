@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from seawall import Attempt
 
@@ -27,8 +27,8 @@ CUT: Final = "cut"
 """The stream broke, ended early or held garbage."""
 UNREACHED: Final = "unreached"
 """No connection, or one that broke or timed out before an answer came."""
-_OFFLINE: Final = frozenset({"InvalidURL", "LocalProtocolError", "UnsupportedProtocol"})
-"""Exceptions of the HTTP library for what cannot be sent at all."""
+_OFFLINE: Final = frozenset({"InvalidURL", "LocalProtocolError", "OverflowError", "UnsupportedProtocol"})
+"""Exceptions for what cannot be sent at all; a port that there is not overflows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +163,13 @@ def _transport(error: Exception, *, is_begun: bool) -> str | None:
     return _unsent(error) or (CUT if is_begun else UNREACHED)
 
 
-def _unsent(error: Exception) -> str | None:
-    """Return the table's word for what this side could not send, or would not."""
+def _unsent(error: Any) -> str | None:
+    """Return the table's word for what this side could not send, or would not, of an `APIConnectionError`."""
     causes = list(_causes(error))
     names = {type(cause).__name__ for cause in causes}
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return "certificate"
-    if names & _OFFLINE:
+    if names & _OFFLINE or not error.request.url.host:
         return "unsendable"
     return "pool" if "PoolTimeout" in names else None
 
