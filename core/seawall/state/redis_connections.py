@@ -1,8 +1,8 @@
 """Connections to a Redis server that are at hand: whoever asks takes one, and puts it back.
 
 `redis` makes them: addresses, TLS, passwords, options. A command goes past it, packed and read by `hiredis`,
-as `redis` does it: what `redis` does around each one is more than a third of what eight processes need that
-do nothing else, whose code and data push each other out of the caches of two cores (measured; redis 8.1).
+as `redis` does it: what `redis` does around each one is a quarter of the time of a step where eight processes
+push each other out of the caches of one core, and next to nothing where there is room (measured; redis 8.1).
 """
 
 import select
