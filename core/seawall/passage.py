@@ -9,6 +9,7 @@ from typing import Any
 
 from anthropic import APIRequest, AsyncCallNext, CallNext
 
+from seawall.connections import CONNECTIONS
 from seawall.exchange import repaired
 
 
@@ -18,6 +19,7 @@ def passed(client: Any, retries: int, request: APIRequest, call_next: CallNext) 
         failed, result = None, None
         try:
             result = repaired(request, call_next(attempt))
+            CONNECTIONS.note(result)
         except Exception as error:
             is_retried, failed = client._should_retry_exception(error)
             if not left or not is_retried:

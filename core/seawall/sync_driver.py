@@ -13,6 +13,7 @@ from anthropic import AnthropicError, CallNext
 
 from seawall import wire_errors
 from seawall.collector import outside_collector
+from seawall.connections import CONNECTIONS
 from seawall.decisions import Offload
 from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, running
 from seawall.engine import Engine
@@ -131,6 +132,7 @@ class SyncDriver(Driver):
         try:
             with self._within(self.remaining()):
                 response = self.exchange.take(self._call_next(self.exchange.derived(send)))
+                CONNECTIONS.note(response)
                 if response is not None and self.exchange.must_read(send):
                     try:
                         response.read()
