@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator
-from typing import Any, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 from seawall import wire_errors
 from seawall.assembly import Assembly
@@ -13,6 +13,9 @@ from seawall.steps import CLOSE, Abandoned, Step
 
 # to those who read the log this is the engine too
 _log = logging.getLogger("seawall.engine")
+
+INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
+"""What the handler of a signal raises, wherever the main thread is."""
 
 
 class Ending:
@@ -41,6 +44,7 @@ class Ending:
 
         Raises:
             SeawallError: A plugin failed, though the call was completed.
+            KeyboardInterrupt, SystemExit: A signal came meanwhile.
         """
         try:
             yield CLOSE
@@ -54,6 +58,7 @@ class Ending:
             *(call.id, outcome.status, call.attempt, outcome.usage.output_tokens),
         )
         failure: SeawallError | None = None
+        interrupt: BaseException | None = None
         for hook in reversed(self._hooks.implementations("post_response")):
             try:
                 yield from self._hooks.answer(hook, "post_response", call, outcome)
@@ -61,6 +66,11 @@ class Ending:
                 continue
             except SeawallError as error:
                 failure = failure or error
+            except INTERRUPTS as struck:
+                interrupt = interrupt or struck
+        if interrupt is not None:
+            self._hang_on(interrupt, "interrupted as it ended", so_far)
+            raise interrupt
         if failure is not None and outcome.status == "completed":
             self._hang_on(failure, "a plugin failed after the answer had come whole", so_far)
             raise failure

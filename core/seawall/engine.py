@@ -18,7 +18,7 @@ from seawall.call import Attempt, Call
 from seawall.course import Course
 from seawall.decisions import Amend, Answer, GiveUp, Offload, Redirect, Replay, Retry, Wait, Way
 from seawall.description import describe
-from seawall.ending import Ending
+from seawall.ending import INTERRUPTS, Ending
 from seawall.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -72,7 +72,7 @@ class Engine:
             self._ending.status = "completed"
         except Abandoned as abandoned:
             self._leave(abandoned.cause)
-        except KeyboardInterrupt as interrupt:
+        except INTERRUPTS as interrupt:
             # it may strike in here as well as in the driver
             self._leave(interrupt)
             raise

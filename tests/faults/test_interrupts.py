@@ -1,0 +1,68 @@
+"""What the handler of a signal raises may strike in a hook: the call ends for every plugin all the same."""
+
+import asyncio
+
+import anthropic
+import pytest
+
+import seawall
+from calls import MESSAGES, MODEL, plugins
+from seawall_testkit import Simulator
+
+LARGE = {"model": MODEL, "max_tokens": 64_000, "messages": MESSAGES}
+INTERRUPTS = [KeyboardInterrupt, SystemExit]
+
+
+class Struck:
+    """Is at work in one of its hooks when a signal comes."""
+
+    def __init__(self, hook, interrupt):
+        self.hook = hook
+        self.interrupt = interrupt
+
+    def work(self, hook):
+        if hook == self.hook:
+            raise self.interrupt
+
+    @seawall.hookimpl
+    def pre_request(self):
+        self.work("pre_request")
+
+    @seawall.hookimpl
+    def post_response(self):
+        self.work("post_response")
+
+
+def called(mode, simulator, enabled):
+    if mode == "sync":
+        with anthropic.Anthropic(base_url=simulator.base_url, api_key="test") as bare:
+            seawall.protect(bare, plugins=enabled).messages.create(**LARGE)
+        return
+
+    async def run():
+        async with anthropic.AsyncAnthropic(base_url=simulator.base_url, api_key="test") as bare:
+            await seawall.protect(bare, plugins=enabled).messages.create(**LARGE)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_an_interrupt_as_a_call_ends_keeps_its_end_from_no_plugin(mode, interrupt, witness):
+    # the end of a call is told to the last plugin first
+    enabled = [*plugins(), witness, Struck("post_response", interrupt)]
+    with Simulator(answer_tokens=20) as simulator:
+        with pytest.raises(interrupt) as raised:
+            called(mode, simulator, enabled)
+        text = simulator.text_for(MESSAGES)
+    assert [outcome.status for outcome in witness.outcomes] == ["completed"]
+    assert raised.value.partial_message.content[0].text == text
+    assert raised.value.__notes__ == ["Seawall: 1 attempt; interrupted as it ended."]
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS)
+def test_a_call_that_is_interrupted_in_a_hook_was_abandoned(interrupt, witness):
+    with Simulator() as simulator, pytest.raises(interrupt):
+        called("sync", simulator, [*plugins(), witness, Struck("pre_request", interrupt)])
+    assert [outcome.status for outcome in witness.outcomes] == ["abandoned"]
+    assert simulator.requests == []
