@@ -16,7 +16,7 @@ import pytest
 from anthropic._error_classes import make_status_error
 
 import seawall
-from calls import call
+from calls import MESSAGES, MODEL, call
 from seawall import (
     ConfigError,
     ContinuationMismatchError,
@@ -25,7 +25,8 @@ from seawall import (
     TruncatedStreamError,
     wire_errors,
 )
-from seawall.call import Attempt
+from seawall.call import Attempt, Call
+from seawall_backoff import Backoff, BackoffSettings
 from seawall_backoff.classification import TABLE, Failure, Verdict, failure_of, row_of
 from seawall_testkit import Fault, Simulator
 
@@ -36,9 +37,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "retries.md"
 RECORDINGS = Path(os.environ.get("SEAWALL_RECORDINGS") or Path(__file__).parents[3] / "shared" / "data")
 
 
-def verdict(error: Exception, *, status: int | None = None, written: int = 0) -> Verdict:
+def verdict(error: Exception, *, status: int | None = None, written: int = 0, **call: Any) -> Verdict:
     """What follows an error of an attempt whose answer had this status and brought so many characters."""
-    return row_of(failure_of(error, Attempt(1, "send", status=status, written=written))).verdict
+    attempt = Attempt(1, "send", status=status, written=written)
+    return row_of(failure_of(error, Call("", {}, stream=False, attempts=[attempt], **call))).verdict
 
 
 def status_error(
@@ -213,6 +215,37 @@ def test_what_went_wrong_before_an_answer_decides(cause: Exception, expected: Ve
     assert verdict(caused(cause)) is expected
 
 
+@pytest.mark.parametrize(
+    ("cause", "limits", "expected"),
+    [
+        (httpx2.ReadTimeout("slow"), {"read": 0.5}, AFTER),
+        (httpx2.ReadTimeout("slow"), {"read": 59.0, "connect": 5.0}, AFTER),
+        (httpx2.ReadTimeout("slow"), {"read": 60.0, "connect": 0.5}, HOLD),
+        (httpx2.WriteTimeout("slow"), {"write": 0.5}, AFTER),
+        (httpx2.WriteTimeout("slow"), {"write": 60.0}, HOLD),
+        (httpx2.ConnectTimeout("slow"), {"connect": 0.5}, AFTER),
+        (httpx2.ConnectTimeout("slow"), {"connect": 5.0, "read": 0.5}, HOLD),
+        (httpx2.ReadError("reset"), {"read": 0.5}, HOLD),
+        (httpx2.ReadTimeout("slow"), {"read": None}, HOLD),
+    ],
+    ids=str,
+)
+def test_a_short_timeout_of_the_caller_tells_nothing_about_the_api(
+    cause: Exception, limits: dict[str, float | None], expected: Verdict
+) -> None:
+    error = anthropic.APITimeoutError(httpx2.Request("POST", REQUEST.url, extensions={"timeout": limits}))
+    error.__cause__ = cause
+    assert verdict(error, timeout=limits.get("read", 30.0)) is expected
+    # it was set by a plugin, in seawall.toml
+    assert verdict(error, timeout=None) is HOLD
+
+
+def test_what_breaks_at_the_deadline_tells_nothing_about_the_api() -> None:
+    error = caused(httpx2.ReadError("reset"))
+    assert verdict(error, remaining=lambda: 0.0) is AFTER
+    assert verdict(error, remaining=lambda: 0.1) is HOLD
+
+
 def test_an_address_without_a_host_is_never_tried_again() -> None:
     error = anthropic.APIConnectionError(request=httpx2.Request("POST", "http:///v1/messages"))
     error.__cause__ = httpx2.ConnectError("no host")
@@ -272,6 +305,7 @@ EXAMPLES = (
     Failure(transport="mismatch"),
     Failure(transport="cut", has_output=True),
     Failure(transport="cut"),
+    Failure(transport="hurried"),
     Failure(transport="unreached"),
     Failure(transport="no JSON"),
     Failure(transport="retryable"),
@@ -325,7 +359,7 @@ class Judge:
 
     @seawall.hookimpl
     def on_error(self, call: seawall.Call, error: Exception) -> None:
-        self.verdicts.append(row_of(failure_of(error, call.attempts[-1])).verdict)
+        self.verdicts.append(row_of(failure_of(error, call)).verdict)
 
 
 SIMULATED = [
@@ -369,6 +403,71 @@ def test_a_fault_of_the_simulator_is_of_its_row(
     with Simulator(faults=[fault]) as simulator, pytest.raises(anthropic.AnthropicError):
         call(simulator, mode, surface, [judge], max_tokens=500)
     assert judge.verdicts == [expected]
+
+
+HELLO: dict[str, Any] = {"model": MODEL, "max_tokens": 50, "messages": MESSAGES}
+
+
+def circuit_after(simulator: Simulator, *, is_async: bool, hurry: Any) -> tuple[list[Exception], Any]:
+    """What six calls in a hurry fail with, more than opens a circuit, and what others get then.
+
+    Args:
+        simulator: Does not answer meanwhile.
+        is_async: Whether the client is.
+        hurry: Makes a call of the client in a hurry.
+    """
+    backoff = Backoff(BackoffSettings(base=0.001, max_attempts=2, mode="fail"))
+    kind: Any = anthropic.AsyncAnthropic if is_async else anthropic.Anthropic
+    client = seawall.protect(kind(base_url=simulator.base_url, api_key="test"), plugins=[backoff])
+
+    async def awaited(made: Any) -> Any:
+        return (await made) if is_async else made
+
+    async def run() -> tuple[list[Exception], Any]:
+        failures = []
+        simulator.begin_outage(seconds=600.0)
+        for _ in range(6):
+            with pytest.raises((anthropic.AnthropicError, seawall.SeawallError)) as raised:
+                await awaited(hurry(client))
+            failures.append(raised.value)
+        simulator.end_outage()
+        message = await awaited(client.messages.create(**HELLO))
+        await awaited(client.close())
+        return failures, message
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    "hurry",
+    [
+        lambda client: client.messages.create(**HELLO, timeout=0.05),
+        lambda client: client.with_options(timeout=0.05).messages.create(**HELLO),
+        lambda client: client.messages.create(**HELLO, timeout=0.05, stream=True),
+    ],
+    ids=["timeout=", "with_options", "stream"],
+)
+def test_callers_in_a_hurry_open_no_circuit_for_others(hurry: Any, *, is_async: bool) -> None:
+    with Simulator() as simulator:
+        failures, message = circuit_after(simulator, is_async=is_async, hurry=hurry)
+        assert len(simulator.requests) == 6 * 2 + 1
+    assert {type(failure) for failure in failures} == {anthropic.APITimeoutError}
+    assert message.content
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_deadlines_that_pass_open_no_circuit_for_others(*, is_async: bool) -> None:
+    def hurry(client: Any) -> Any:
+        with seawall.deadline(0.1):
+            made = client.messages.create(**HELLO)
+            # a task keeps what held when it was made
+            return asyncio.ensure_future(made) if is_async else made
+
+    with Simulator() as simulator:
+        failures, message = circuit_after(simulator, is_async=is_async, hurry=hurry)
+    assert {type(failure) for failure in failures} == {seawall.DeadlineExceededError}
+    assert message.content
 
 
 # -- over recorded answers

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from seawall import Attempt
+from seawall import Call
 
 
 class Verdict(Enum):
@@ -27,8 +27,17 @@ CUT: Final = "cut"
 """The stream broke, ended early or held garbage."""
 UNREACHED: Final = "unreached"
 """No connection, or one that broke or timed out before an answer came."""
+HURRIED: Final = "hurried"
+"""The time that the caller gave was over before an answer came, and was short."""
 _OFFLINE: Final = frozenset({"InvalidURL", "LocalProtocolError", "OverflowError", "UnsupportedProtocol"})
 """Exceptions for what cannot be sent at all; a port that there is not overflows."""
+_ENOUGH: Final = {
+    "ConnectTimeout": ("connect", 5.0),
+    "ReadTimeout": ("read", 60.0),
+    "WriteTimeout": ("write", 60.0),
+}
+"""Which time was over, as the HTTP library names it, and the seconds from which on that tells about the API:
+what the SDK gives a connection, and what hardly any answer takes that is not streamed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,7 @@ TABLE: Final = (
         has_output=True,
     ),
     Row(Verdict.AFTER, "the same without output", transport=CUT),
+    Row(Verdict.AFTER, "the time that the caller gave was over, and was short", transport=HURRIED),
     Row(Verdict.HOLD, "no connection, or it broke or timed out before an answer came", transport=UNREACHED),
     Row(Verdict.AFTER, "an answer that is no JSON, such as the page of a proxy", transport="no JSON"),
     Row(Verdict.AFTER, "other middleware asks for a retry (`RetryableError`)", transport="retryable"),
@@ -122,26 +132,25 @@ def row_of(failure: Failure) -> Row:
     return next(row for row in TABLE if row.fits(failure))
 
 
-def failure_of(error: Exception, attempt: Attempt) -> Failure:
+def failure_of(error: Exception, call: Call) -> Failure:
     """Return what the table looks at.
 
     Args:
-        error: What the attempt failed with.
-        attempt: Its `status` tells whether an answer had begun, `written` whether there was output.
+        error: What the last attempt failed with.
+        call: The `status` of that attempt tells whether an answer had begun, `written` whether there was
+            output.
     """
     # a plugin module must not load the SDK; who asks about its errors has it
     from anthropic import APIStatusError  # noqa: PLC0415
 
-    has_output = attempt.written > 0
+    has_output = call.attempts[-1].written > 0
     if not isinstance(error, APIStatusError):
-        return Failure(
-            transport=_transport(error, is_begun=attempt.status is not None), has_output=has_output
-        )
+        return Failure(transport=_transport(error, call), has_output=has_output)
     asked = error.response.headers.get("x-should-retry")
     return Failure(error.status_code, error.type, error.error_code, None, asked, has_output)
 
 
-def _transport(error: Exception, *, is_begun: bool) -> str | None:
+def _transport(error: Exception, call: Call) -> str | None:
     """Return the table's word for what is no error that was answered."""
     from anthropic import APIConnectionError, APIResponseValidationError, RetryableError  # noqa: PLC0415
 
@@ -160,7 +169,11 @@ def _transport(error: Exception, *, is_begun: bool) -> str | None:
             return word
     if not isinstance(error, APIConnectionError):
         return None
-    return _unsent(error) or (CUT if is_begun else UNREACHED)
+    if (unsent := _unsent(error)) is not None:
+        return unsent
+    if call.attempts[-1].status is not None:
+        return CUT
+    return HURRIED if _is_hurried(error, call) else UNREACHED
 
 
 def _unsent(error: Any) -> str | None:
@@ -172,6 +185,18 @@ def _unsent(error: Any) -> str | None:
     if names & _OFFLINE or not error.request.url.host:
         return "unsendable"
     return "pool" if "PoolTimeout" in names else None
+
+
+def _is_hurried(error: Any, call: Call) -> bool:
+    """Whether an `APIConnectionError` before an answer is due to a time the caller gave, which was short."""
+    if call.remaining() <= 0:
+        # its connection is broken at the deadline, which is no timeout
+        return True
+    if call.timeout is None:
+        return False
+    limits = error.request.extensions.get("timeout", {})
+    over = [_ENOUGH[name] for cause in _causes(error) if (name := type(cause).__name__) in _ENOUGH]
+    return any((limits.get(what) or enough) < enough for what, enough in over)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -89,7 +89,7 @@ class Backoff:
 
     @hookimpl
     def on_error(self, call: Call, error: Exception) -> Retry | GiveUp | Offload | None:
-        memory, failure = self._memory(call), failure_of(error, call.attempts[-1])
+        memory, failure = self._memory(call), failure_of(error, call)
         row = row_of(failure)
         memory.history.failed(self._wall_clock())
         work = self._report(call, memory, error, failure)
