@@ -127,7 +127,7 @@ class Amend:
     """`pre_request`: change what is sent in this attempt. What the caller gets stays what it asked for."""
 
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Top-level keys of the request body, replaced whole."""
+    """Top-level keys of the request body, replaced whole; values as the SDK can write them as JSON."""
     stream: bool | None = None
     """`True`: a stream on the wire also for a caller that waits for a `Message`."""
     timeout: float | None = None

@@ -107,8 +107,12 @@ class Engine:
             plan = combine_requests(self._in_time(said))
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
-            if plan.answer is not None or plan.again is None:
+            if plan.answer is not None:
                 return plan
+            if plan.again is None:
+                if self._hooks.are_sendable(said):
+                    return plan
+                continue  # without the plugin that is left out
             if isinstance(plan.again, Replay):
                 yield from self._replay(plan.again, said[-1][0], plan.amend)
                 if (whole := self._course.so_far).complete:

@@ -1,7 +1,7 @@
 """The hook implementations of the enabled plugins, in their order, and how their answers combine."""
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,6 +122,18 @@ class CallHooks:
         self.isolate(hook, name, error)
         return None
 
+    def are_sendable(self, decisions: Iterable[tuple[str, Any]]) -> bool:
+        """Whether the SDK can send what `pre_request` amends; if not, that is a failure of the plugin.
+
+        Looked at when an attempt is to be sent: `messages` may be long, and be amended before every `Wait`.
+        """
+        for plugin, decision in decisions:
+            if isinstance(decision, Amend) and (error := _unsendable(decision.params)):
+                hook = next(hook for hook in self.implementations("pre_request") if hook.plugin == plugin)
+                self.isolate(hook, "pre_request", error)
+                return False
+        return True
+
     def isolate(self, hook: Implementation, name: str, error: Exception) -> None:
         """Raise the `PluginError` for an exception of a hook, or leave out a plugin that is not required."""
         if isinstance(error, PluginError | ConfigError):
@@ -147,6 +159,23 @@ class CallHooks:
             if count is not None:
                 self.isolate(hook, "estimate_tokens", ValueError(f"{count!r} is no number of tokens"))
         return len(text) // 4
+
+
+def _unsendable(params: Mapping[str, Any]) -> Exception | None:
+    """Return why amended parameters cannot be written as JSON, by the encoder that will write them."""
+    if not params:
+        return None
+    # a plugin module must not load the SDK; who sends has it
+    from anthropic._utils._json import openapi_dumps  # noqa: PLC0415
+
+    for key, value in params.items():
+        try:
+            openapi_dumps({key: value})
+        except (TypeError, ValueError, RecursionError) as error:
+            why = ValueError(f"Amend.params[{key!r}] is no JSON ({error})")
+            why.__cause__ = error
+            return why
+    return None
 
 
 @dataclass(slots=True)

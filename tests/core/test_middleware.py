@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from datetime import date
 
 import anthropic
 import httpx2
@@ -226,6 +227,71 @@ def test_headers_that_a_plugin_adds_are_sent():
         protected.messages.create(**LARGE, extra_headers={"x-own": "1"})
         headers = simulator.requests[0].headers
     assert (headers["x-purpose"], headers["x-own"]) == ("report", "1")
+
+
+LOOP = []
+LOOP.append(LOOP)
+
+
+class Amending:
+    """Puts something into the body."""
+
+    name = "amending"
+
+    def __init__(self, **params):
+        self.params = params
+
+    @seawall.hookimpl
+    def pre_request(self):
+        return seawall.Amend(params=self.params)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (object(), "Object of type object is not JSON serializable"),
+        (b"bytes", "Object of type bytes is not JSON serializable"),
+        ({("a", "b"): 1}, "keys must be str, int, float, bool or None, not tuple"),
+        (float("nan"), "Out of range float values are not JSON compliant"),
+        ("\ud800", "surrogates not allowed"),
+        (LOOP, "Circular reference detected"),
+    ],
+    ids=["object", "bytes", "key", "nan", "surrogate", "loop"],
+)
+@pytest.mark.parametrize(("mode", "surface"), SURFACES)
+def test_what_cannot_be_sent_as_json_is_the_fault_of_the_plugin_that_amends_it(
+    mode, surface, value, why, witness
+):
+    enabled = [*plugins(), witness, Amending(metadata={"user_id": value})]
+    with Simulator() as simulator:
+        with pytest.raises(seawall.PluginError) as raised:
+            call(simulator, mode, surface, enabled)
+        assert simulator.requests == []
+    assert (raised.value.plugin, raised.value.hook) == ("amending", "pre_request")
+    said = str(raised.value)
+    assert said.startswith("plugin 'amending' failed in pre_request: ValueError: Amend.params['metadata'] is")
+    assert why in said
+    assert "Mend it, or take it out" in said
+    assert [outcome.status for outcome in witness.outcomes] == ["failed"]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_plugin_that_is_not_required_is_left_out_when_what_it_amends_cannot_be_sent(mode):
+    broken, whole = Amending(metadata={"user_id": b"bytes"}), Amending(stop_sequences=["one"])
+    broken.required, whole.name = False, "other"
+    with Simulator() as simulator:
+        call(simulator, mode, "create", [broken, whole, *plugins()])
+        body = simulator.requests[0].body
+    assert (body["stop_sequences"], "metadata" in body) == (["one"], False)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_plugin_may_amend_whatever_the_sdk_can_write(mode):
+    day, amended = date(2026, 11, 29), {"stop_sequences": {"one"}}
+    with Simulator() as simulator:
+        call(simulator, mode, "create", [*plugins(), Amending(metadata={"user_id": day}, **amended)])
+        body = simulator.requests[0].body
+    assert (body["stop_sequences"], body["metadata"]) == (["one"], {"user_id": "2026-11-29"})
 
 
 class Offloading:
