@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, TextIO
 
@@ -12,8 +13,8 @@ from seawall.commands.config import config
 from seawall.commands.doctor import doctor
 from seawall.commands.plugins import list_plugins
 from seawall.errors import ConfigError, SeawallError
-from seawall.hooks import CallHooks
-from seawall.registry import FIRST_PARTY, enabled, installed, load
+from seawall.hooks import CallHooks, Hooks
+from seawall.registry import FIRST_PARTY, enabled, installed, load, load_without_settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -24,26 +25,38 @@ class _Commands(click.Group):
     """The group of all commands; plugins are loaded when one is asked for that the core does not have."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands; those of plugins only where the configuration can be read."""
-        try:
-            self._load()
-        except ConfigError as error:
+        """Return the names of commands; of those that may need a configuration only where it can be read."""
+        if error := self._load():
             click.echo(
-                f"seawall: {error}\nOnly the commands of the core are listed; try `seawall config check`.\n",
+                f"seawall: {error}\nNot all commands of plugins are listed; try `seawall config check`.\n",
                 err=True,
             )
         return super().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return one command."""
-        if cmd_name not in self.commands:
-            self._load()
+        """Return one command.
+
+        Raises:
+            ConfigError: A setting is wrong, and the command may need it.
+        """
+        error = None if cmd_name in self.commands else self._load()
+        if error is not None and cmd_name not in self.commands:
+            raise error
         return super().get_command(ctx, cmd_name)
 
-    def _load(self) -> None:
-        there = installed()
-        names = dict.fromkeys([*(name for name in FIRST_PARTY if name in there), *enabled(there)])
-        hooks = load(plugins=list(names))
+    def _load(self) -> ConfigError | None:
+        """Add the commands of plugins; of those without settings, and returns why, if a setting is wrong."""
+        try:
+            there = installed()
+            names = dict.fromkeys([*(name for name in FIRST_PARTY if name in there), *enabled(there)])
+            self._add(load(plugins=list(names)))
+        except ConfigError as error:
+            with suppress(ConfigError):
+                self._add(load_without_settings())
+            return error
+        return None
+
+    def _add(self, hooks: Hooks) -> None:
         for hook in hooks.register_commands:
             CallHooks(hooks).ask(hook, "register_commands", self)
 

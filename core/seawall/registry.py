@@ -112,6 +112,18 @@ def load(arguments: Mapping[str, Any] | None = None, plugins: Sequence[str | obj
     return Hooks.of(manager_of(instances(arguments, plugins)))
 
 
+def load_without_settings() -> Hooks:
+    """Return the hooks of the first-party plugins that have no settings; no configuration is read for them.
+
+    Raises:
+        ConfigError: A plugin is wrong.
+    """
+    there = installed()
+    classes = {name: there[name].load() for name in FIRST_PARTY if name in there}
+    free = {name: made for name, made in classes.items() if not hasattr(made, "Settings")}
+    return Hooks.of(manager_of({name: plugin_class() for name, plugin_class in free.items()}))
+
+
 def configured_store(arguments: Mapping[str, Any] | None = None) -> Store:
     """Return the store that is configured; the same one for the same settings in one process.
 

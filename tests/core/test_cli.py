@@ -177,8 +177,10 @@ def test_help_is_there_when_the_configuration_is_broken(here: Path) -> None:
     (here / "seawall.toml").write_text('plugins = ["streaming"')
     code, out, err = run("--help")
     assert code == 0
-    assert out.partition("Commands:")[2].split()[0] == "config"
+    listed = [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line]
+    assert {"config", "doctor", "plugins", "new-plugin", "simulate"} <= set(listed)
     assert "seawall.toml: " in err
+    assert "Not all commands of plugins are listed" in err
     assert "try `seawall config check`" in err
 
 
@@ -251,7 +253,7 @@ def test_no_command_shows_the_help_and_exits_2() -> None:
     assert err.startswith("Usage: seawall")
 
 
-@pytest.mark.parametrize("command", ["plugins", "run", "simulate", "qqq"])
+@pytest.mark.parametrize("command", ["plugins", "run", "count", "usage", "watch", "demo", "qqq"])
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_broken_configuration_exits_2_with_one_line(command: str, wrong: str, here: Path) -> None:
     text, expected = WRONG[wrong]
@@ -275,6 +277,19 @@ def test_a_broken_variable_exits_2_with_one_line(monkeypatch: pytest.MonkeyPatch
         "seawall: variable SEAWALL_BACKOFF: backoff = 'garbage': a table is expected, as JSON: {\"key\": 1}\n"
     )
     assert run("plugins") == (2, "", expected)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_new_plugin_needs_no_configuration(wrong: str, here: Path) -> None:
+    (here / "seawall.toml").write_text(WRONG[wrong][0])
+    done = script("new-plugin", "my_guard", cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (here / "my_guard" / "pyproject.toml").is_file()
+
+
+def test_the_simulator_needs_no_configuration(here: Path) -> None:
+    (here / "seawall.toml").write_text("[")
+    assert run("simulate", "--help")[0] == 0
 
 
 def test_version_needs_no_configuration(here: Path) -> None:

@@ -108,8 +108,10 @@ def demo(ctx: click.Context, output: Path | None) -> None:
 
     Needs no key and no network: the Messages API is simulated on this machine.
     """
+    from seawall.registry import load
     from seawall_testkit.demo import show
 
+    load()  # what is wrong in the configuration is told before anything is shown
     if output is not None and not output.parent.is_dir():
         raise click.UsageError(f"there is no folder {str(output.parent)!r} for the answer")
     ctx.exit(0 if show(output) else 1)
