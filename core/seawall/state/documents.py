@@ -16,6 +16,8 @@ Document: TypeAlias = dict[str, Any]
 are also written in Lua keep no empty list in it: Lua cannot tell one from an empty dict."""
 
 _ENCODER: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
+_KEYS: Final = frozenset((str,))
+_SCALARS: Final = frozenset((str, int, float, bool))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,13 @@ def to_text(value: Mapping[str, Any]) -> str:
     # what does not come back as it was, `json` judges
     try:
         written = to_json(value, inf_nan_mode="null")
-        if from_json(written) == value:
+        if (_is_plain(value) and b"null" not in written) or from_json(written) == value:
             return written.decode()
     except ValueError:
         pass
     return _ENCODER.encode(value)
+
+
+def _is_plain(value: Mapping[str, Any]) -> bool:
+    # written and read again it is what it was, unless a number is not finite: that is written as null
+    return _SCALARS.issuperset(map(type, value.values())) and _KEYS.issuperset(map(type, value))

@@ -5,7 +5,10 @@ as `redis` does it: what `redis` does around each one is a quarter of the time o
 push each other out of the caches of one core, and next to nothing where there is room (measured; redis 8.1).
 """
 
+import os
 import select
+import socket
+import struct
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -119,13 +122,15 @@ class _Connection:
         ValueError: Another thread closed it.
     """
 
-    __slots__ = ("_poll", "_reader", "_socket", "made")
+    __slots__ = ("_poll", "_reader", "_socket", "_timeout", "made")
 
     def __init__(self, made: Any) -> None:
         self.made: Final = made
         self._socket = made._sock  # noqa: SLF001 - it has no other name
         if self._socket is None:
             raise ValueError("no socket")
+        self._timeout = self._socket.gettimeout()
+        _leave_timeout_to_kernel(self._socket)
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=ResponseError, notEnoughData=_MORE
         )
@@ -161,10 +166,28 @@ class _Connection:
                 if not received:
                     raise redis.ConnectionError("the server closed the connection")
                 reader.feed(received)
-        except TimeoutError as error:
-            raise redis.TimeoutError(f"no answer within {self._socket.gettimeout()} s") from error
+        except (TimeoutError, BlockingIOError) as error:
+            raise redis.TimeoutError(f"no answer within {self._timeout} s") from error
         except OSError as error:
             raise redis.ConnectionError(str(error)) from error
         if isinstance(answer, ResponseError):
             raise answer
         return answer
+
+
+def _leave_timeout_to_kernel(connected: Any) -> None:
+    # with a timeout of its own, Python polls before each call, and does not send or wait in the call itself
+    seconds = connected.gettimeout()
+    if os.name != "posix" or not seconds or type(connected) is not socket.socket:
+        return
+    whole, rest = divmod(seconds, 1)
+    timeval = struct.pack("@ll", int(whole), max(1, int(rest * 1e6)))
+    try:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    except OSError:
+        return
+    connected.settimeout(None)
+    if not os.get_blocking(connected.fileno()):
+        # a socket of gevent, which waits in a loop
+        connected.settimeout(seconds)

@@ -10,7 +10,16 @@ from seawall.state import StepError, StoreError, StoreUnavailableError
 from seawall.state.documents import decoded, encoded
 
 
-@pytest.mark.parametrize("document", [{}, {"a": [1, {"b": None}]}, {"ä": 0.1}, {"half": "\ud800"}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"a": [1, {"b": None}]},
+        {"ä": 0.1, "text": "null", "large": 2**53, "yes": True},
+        {"half": "\ud800"},
+        {"null": None},
+    ],
+)
 def test_a_document_comes_back(document):
     assert decoded(encoded(document, "step", "key")) == document
 
@@ -30,6 +39,7 @@ def test_a_missing_document_is_empty():
         None,
         {"a": {1}},
         {"a": float("nan")},
+        {"a": float("inf"), "text": "null"},
         {"a": [float("inf")]},
         {"a": b"bytes"},
         {"a": datetime(2026, 1, 1, tzinfo=UTC)},

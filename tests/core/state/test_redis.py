@@ -189,11 +189,25 @@ def test_one_connection_serves_steps_that_follow_each_other(store, raw):
     assert len(raw.client_list()) == 2
 
 
-def test_a_server_that_hangs_ends_in_an_error_and_the_step_is_not_sent_twice(own_redis_server):
+@pytest.mark.parametrize(
+    ("replaced", "value"),
+    [
+        (None, None),
+        ("os.name", "nt"),
+        ("os.get_blocking", lambda _: False),  # as a socket of gevent
+        ("socket.SO_RCVTIMEO", -1),  # as a kernel that does not know it
+    ],
+)
+def test_a_server_that_hangs_ends_in_an_error_and_the_step_is_not_sent_twice(
+    replaced, value, own_redis_server, monkeypatch
+):
     with RedisStore(own_redis_server.url, timeout=0.05) as store:
-        store.step(COUNT, key=KEY)
+        with monkeypatch.context() as patches:
+            if replaced:
+                patches.setattr(f"seawall.state.redis_connections.{replaced}", value)
+            store.step(COUNT, key=KEY)
         own_redis_server.freeze()
-        with pytest.raises(StoreError, match="TimeoutError"):
+        with pytest.raises(StoreError, match=r"TimeoutError: no answer within 0\.05 s"):
             store.step(COUNT, key=KEY)
         own_redis_server.thaw()
     with RedisStore(own_redis_server.url) as store:
