@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import logging
+import os
 import re
+import socket
 from typing import Any
 
 import anthropic
@@ -66,3 +71,35 @@ def test_over_sockets_the_request_ids_are_told() -> None:
     assert [re.search(r"\((\d+)\)", line)[1] for line in lines] == ["429", "503", "400"]  # type: ignore[index]
     assert len({re.search(r"req_\w+", line)[0] for line in lines}) == 3  # type: ignore[index]
     assert caught.value.request_id in lines[-1]
+
+
+def refused(port: int) -> list[anthropic.APIConnectionError]:
+    """What a sync and an async call end in at a port where nobody listens."""
+    params: Any = {
+        "model": "claude-opus-5-5",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+    options: Any = {"base_url": f"http://127.0.0.1:{port}", "api_key": "test"}
+    settings = BackoffSettings(base=0.001, max_attempts=2)
+
+    async def ask() -> None:
+        async with anthropic.AsyncAnthropic(**options) as bare:
+            await seawall.protect(bare, plugins=[Backoff(settings)]).messages.create(**params)
+
+    with anthropic.Anthropic(**options) as bare, pytest.raises(anthropic.APIConnectionError) as caught:
+        seawall.protect(bare, plugins=[Backoff(settings)]).messages.create(**params)
+    with pytest.raises(anthropic.APIConnectionError) as caught_async:
+        asyncio.run(ask())
+    return [caught.value, caught_async.value]
+
+
+def test_what_the_system_says_of_a_connection_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "seawall")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    # Windows has words of its own
+    words = f"APIConnectionError: {'' if os.name == 'nt' else os.strerror(errno.ECONNREFUSED)}"
+    for error in refused(port):
+        assert [words in line for line in history(error)] == [True, True]
+    assert len(re.findall(rf"{words}.*, attempt 1 of 2", caplog.text)) == 2

@@ -142,7 +142,7 @@ def test_connections_that_are_refused_hold_calls_as_well(make_workers: Any) -> N
         workers = make_workers(3, simulator, threads=1)
         simulator.stop_listening()
         for worker in workers:
-            worker.wait_for("is down (APIConnectionError)")
+            worker.wait_for("is down (APIConnectionError: ")
         before = len(simulator.requests)
         simulator.start_listening()
         simulator.wait_until(lambda: len(served(simulator.requests)) > before + 12, PATIENCE)

@@ -150,6 +150,16 @@ def failure_of(error: Exception, call: Call) -> Failure:
     return Failure(error.status_code, error.type, error.error_code, None, asked, has_output)
 
 
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what it was raised from, and so on."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        yield cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+
+
 def _transport(error: Exception, call: Call) -> str | None:
     """Return the table's word for what is no error that was answered."""
     from anthropic import APIConnectionError, APIResponseValidationError, RetryableError  # noqa: PLC0415
@@ -178,9 +188,9 @@ def _transport(error: Exception, call: Call) -> str | None:
 
 def _unsent(error: Any) -> str | None:
     """Return the table's word for what this side could not send, or would not, of an `APIConnectionError`."""
-    causes = list(_causes(error))
-    names = {type(cause).__name__ for cause in causes}
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+    found = list(causes(error))
+    names = {type(cause).__name__ for cause in found}
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in found):
         return "certificate"
     if names & _OFFLINE or not error.request.url.host:
         return "unsendable"
@@ -195,14 +205,5 @@ def _is_hurried(error: Any, call: Call) -> bool:
     if call.timeout is None:
         return False
     limits = error.request.extensions.get("timeout", {})
-    over = [_ENOUGH[name] for cause in _causes(error) if (name := type(cause).__name__) in _ENOUGH]
+    over = [_ENOUGH[name] for cause in causes(error) if (name := type(cause).__name__) in _ENOUGH]
     return any((limits.get(what) or enough) < enough for what, enough in over)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        yield cause
-        seen.add(id(cause))
-        cause = cause.__cause__ or cause.__context__

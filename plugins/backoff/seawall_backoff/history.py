@@ -1,9 +1,13 @@
 """What became of each attempt of a call: when, who was asked, which answer came."""
 
+import os
+import socket
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from seawall import Attempt, Call
+from seawall_backoff.classification import causes
 
 
 @dataclass(slots=True)
@@ -38,9 +42,22 @@ class History:
 
 
 def said(error: Exception) -> str:
-    """Return a failure in a word or two."""
-    status = getattr(error, "status_code", None)
-    return type(error).__name__ if status is None else f"{type(error).__name__} ({status})"
+    """Return a failure in a few words, none of which are of the request."""
+    name, status = type(error).__name__, getattr(error, "status_code", None)
+    if status is not None:
+        return f"{name} ({status})"
+    words = next(filter(None, map(_words, causes(error))), None)
+    return name if words is None else f"{name}: {words}"
+
+
+def _words(cause: BaseException) -> str | None:
+    """Return what the system says of a connection that failed."""
+    if not isinstance(cause, OSError) or cause.errno is None:
+        return None
+    if os.name == "nt" or isinstance(cause, socket.gaierror | ssl.SSLError):
+        return cause.strerror
+    # asyncio has put an address in the place of the system's words
+    return os.strerror(cause.errno)
 
 
 def _line(entry: _Entry) -> str:
