@@ -245,7 +245,7 @@ def test_a_plugin_left_out_is_logged_once_and_without_content(caplog: pytest.Log
 
 def test_only_the_debug_level_shows_where_a_plugin_failed(caplog: pytest.LogCaptureFixture) -> None:
     hooks = hooks_of(MayFail("b"))
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "seawall"):
         CallHooks(hooks).ask(hooks.on_error[0], "on_error", None, None)
     assert "Traceback" in caplog.text
 
