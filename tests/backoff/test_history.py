@@ -16,6 +16,7 @@ import pytest
 import seawall
 from backoff.virtual import REQUEST, answered
 from seawall_backoff import Backoff, BackoffSettings
+from seawall_backoff.history import said
 from seawall_testkit import Fault, Simulator
 
 
@@ -103,3 +104,12 @@ def test_what_the_system_says_of_a_connection_is_told(caplog: pytest.LogCaptureF
     for error in refused(port):
         assert [words in line for line in history(error)] == [True, True]
     assert len(re.findall(rf"{words}.*, attempt 1 of 2", caplog.text)) == 2
+
+
+@pytest.mark.parametrize(
+    "cause", [OSError(), OSError("reset"), OSError("reset", "by peer"), ValueError(1)], ids=repr
+)
+def test_what_has_no_number_of_the_system_has_no_words_of_it(cause: Exception) -> None:
+    error = anthropic.APIConnectionError(request=REQUEST)
+    error.__cause__ = cause
+    assert said(error) == "APIConnectionError"

@@ -52,7 +52,8 @@ def said(error: Exception) -> str:
 
 def _words(cause: BaseException) -> str | None:
     """Return what the system says of a connection that failed."""
-    if not isinstance(cause, OSError) or cause.errno is None:
+    if not isinstance(cause, OSError) or not isinstance(cause.errno, int):
+        # libraries put words of their own in the place of the number
         return None
     if os.name == "nt" or isinstance(cause, socket.gaierror | ssl.SSLError):
         return cause.strerror
