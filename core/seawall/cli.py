@@ -1,5 +1,6 @@
 """The command line `seawall`; plugins add commands by the hook `register_commands`."""
 
+import errno
 import logging
 import os
 import sys
@@ -95,11 +96,17 @@ def main(arguments: list[str] | None = None) -> None:
         code = EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
     except OSError as error:
         # a full disk behind stdout, a folder that may not be entered
-        click.echo(f"seawall: {error}", err=True)
+        if not _is_of_closed_pipe(error):
+            click.echo(f"seawall: {error}", err=True)
         code = EXIT_FAILED
     finally:
         _let_go_of_stdout()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_of_closed_pipe(error: OSError) -> bool:
+    """Whether the reader of stdout has gone, as Windows says it; click knows how others do."""
+    return os.name == "nt" and error.errno == errno.EINVAL and error.filename is None
 
 
 def _let_go_of_stdout() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,11 @@ def state_folder(state_dir: Path | None = None) -> Path:
 
 
 def _redis(url: str) -> Store:
+    if url.startswith("unix:") and not hasattr(socket, "AF_UNIX"):
+        raise ConfigError(
+            f"state = {shown(url)}: Python has no Unix sockets on this system; "
+            'name host and port: "redis://host:port/number"'
+        )
     try:
         from seawall.state.redis import RedisStore  # noqa: PLC0415 - only who uses it loads it
     except ImportError as error:

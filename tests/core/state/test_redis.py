@@ -1,5 +1,6 @@
 """A Redis server that is away, hangs, forgets its scripts, or holds what is not ours."""
 
+import socket
 import threading
 from types import SimpleNamespace
 
@@ -343,6 +344,7 @@ def test_after_close_a_step_is_refused(redis_server):
         store.step(COUNT, key=KEY)
 
 
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Python has no Unix sockets here")
 def test_a_socket_in_the_file_system_is_named_by_its_path(tmp_path):
     with (
         RedisStore(f"unix://{tmp_path}/redis.sock") as store,

@@ -18,6 +18,9 @@ from seawall_testkit.stores import COUNT
 
 KEY = "org:opus"
 
+posix = pytest.mark.skipif(os.name != "posix", reason="modes, limits and descriptors of POSIX")
+movable = pytest.mark.skipif(os.name == "nt", reason="Windows moves and deletes no file that is open")
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -48,6 +51,7 @@ def test_documents_outlive_the_store(path):
         assert store.step(READ, key=KEY) == {"count": 1}
 
 
+@posix
 def test_its_files_can_be_read_by_this_user_only(path):
     with SQLiteStore(path) as store:
         store.step(COUNT, key=KEY)
@@ -57,6 +61,7 @@ def test_its_files_can_be_read_by_this_user_only(path):
     )
 
 
+@posix
 def test_a_file_that_others_could_read_is_closed_to_them(path):
     path.touch()
     path.chmod(0o644)
@@ -65,6 +70,12 @@ def test_a_file_that_others_could_read_is_closed_to_them(path):
 
 
 def test_its_folder_is_made(path):
+    SQLiteStore(path.parent / "a" / "b" / "state.sqlite").close()
+    assert (path.parent / "a" / "b").is_dir()
+
+
+@posix
+def test_its_folder_is_for_this_user_only(path):
     SQLiteStore(path.parent / "a" / "b" / "state.sqlite").close()
     assert (path.parent / "a" / "b").stat().st_mode & 0o777 == 0o700
 
@@ -116,6 +127,7 @@ def test_a_second_damaged_file_does_not_replace_the_first(path, caplog):
     assert aside == [b"one", b"two"]
 
 
+@movable
 def test_a_file_damaged_while_it_is_used_is_set_aside(path, caplog):
     with SQLiteStore(path) as store, SQLiteStore(path) as other:
         store.step(COUNT, key=KEY)
@@ -143,6 +155,7 @@ def test_a_file_of_a_later_version_is_set_aside(path, caplog):
         assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
+@movable
 def test_work_goes_on_when_the_file_is_deleted(path):
     with SQLiteStore(path) as store, SQLiteStore(path) as other:
         store.step(COUNT, key=KEY)
@@ -152,6 +165,7 @@ def test_work_goes_on_when_the_file_is_deleted(path):
         assert [store.step(COUNT, key=KEY), other.step(COUNT, key=KEY)] == [1, 2]
 
 
+@posix
 def test_a_folder_that_cannot_be_written_is_named():
     # not under `tmp_path`, which other users may not look into
     with tempfile.TemporaryDirectory() as name:
@@ -163,6 +177,7 @@ def test_a_folder_that_cannot_be_written_is_named():
     assert str(folder) in str(caught.value)
 
 
+@posix
 def test_a_file_that_cannot_be_written_is_named():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -249,6 +264,7 @@ print(len(store.step(READ, key="a")["text"]))
 """Writes until files may grow no further, as on a full disk; then goes on when they may."""
 
 
+@posix
 def test_a_full_disk_is_an_error_that_loses_nothing(path):
     said = subprocess.check_output([sys.executable, "-c", FILL, str(path)], text=True)
     error, kept, after = said.splitlines()
@@ -258,6 +274,7 @@ def test_a_full_disk_is_an_error_that_loses_nothing(path):
     assert int(after) == done + 10_000
 
 
+@posix
 def test_a_damaged_file_that_cannot_be_set_aside_is_named():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -275,6 +292,7 @@ def test_a_damaged_file_that_cannot_be_set_aside_is_named():
             SQLiteStore(folder / "state.sqlite")
 
 
+@posix
 def test_an_unused_store_keeps_no_file_open(path):
     before = len(list(Path("/dev/fd").iterdir()))
     store = SQLiteStore(path)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pwd
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +97,7 @@ def test_state_that_cannot_be_written_is_kept_in_memory_and_said_once(tmp_path, 
     assert "state is kept in memory" in warning
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a database of users as POSIX has it")
 def test_a_user_without_a_home_has_state_in_memory(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
@@ -107,11 +107,17 @@ def test_a_user_without_a_home_has_state_in_memory(tmp_path, monkeypatch, caplog
         raise KeyError(uid)
 
     # as for the user of a container that its image does not know
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
     with open_store() as store:
         assert isinstance(store, MemoryStore)
     assert list(tmp_path.iterdir()) == []
     assert "no home directory" in caplog.text
+
+
+def test_a_system_without_unix_sockets_says_so(monkeypatch):
+    monkeypatch.delattr("socket.AF_UNIX", raising=False)
+    with pytest.raises(ConfigError, match=r"state = 'unix:///run/redis\.sock': Python has no Unix sockets"):
+        open_store("unix:///run/redis.sock")
 
 
 def test_a_python_without_sqlite_keeps_state_in_memory(monkeypatch, caplog):
