@@ -16,6 +16,7 @@ from seawall.state.store import FILE
 from seawall_testkit.stores import COUNT
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the folder of a user in its registry")
 def test_sqlite_is_the_default_in_the_folder_of_this_user(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -144,7 +145,7 @@ def test_importing_the_state_loads_no_store(modules_after):
 
 
 def test_a_folder_may_be_in_the_home_of_this_user(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", str(tmp_path))
     with open_store("sqlite", Path("~/seawall")) as store:
         assert store.path == tmp_path / "seawall" / FILE
 
