@@ -16,6 +16,7 @@ from seawall_testkit import Simulator
 from seawall_tokens.budget import Budget
 
 SPENDER = Path(__file__).with_name("spender.py")
+LEAVER = SPENDER.with_name("leaver.py")
 LINE = "There is nothing new in this line of the report. "
 
 
@@ -94,6 +95,16 @@ def test_what_a_killed_process_had_told_stays_spent_and_what_it_held_comes_back(
         assert simulator.wait_until(lambda: not simulator.active_responses)
         assert 0.15 < cost(simulator) <= 0.2 + max(killed - told, 0) + on_the_way(3_000)
         assert spent(store, key) >= told + (cost(simulator) - killed) * 0.9
+
+
+@pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+def test_a_program_that_ends_while_a_daemon_thread_streams_has_told_what_that_had_spent(state, tmp_path):
+    key = Budget(tokens=1_000_000, per="day").key("")
+    with Simulator(answer_tokens=60_000, tokens_per_second=500) as simulator:
+        subprocess.run([sys.executable, str(LEAVER), simulator.base_url, "20"], check=True)
+    with open_store(state, tmp_path) as store:
+        # the request's own are some 20
+        assert spent(store, key) > 40
 
 
 def spent(store, key):

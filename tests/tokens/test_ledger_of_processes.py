@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ACCOUNTANT = Path(__file__).with_name("accountant.py")
+LEAVER = ACCOUNTANT.with_name("leaver.py")
 THREADS = 4
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
@@ -90,3 +91,13 @@ def test_others_go_on_with_the_file_of_a_killed_process(path):
             assert other.stdout.readline()
     assert read(path).totals.attempts > before > 0
     assert list(path.parent.glob("*damaged*")) == []
+
+
+def test_a_program_that_ends_while_a_daemon_thread_streams_has_told_how_far_that_had_come(path):
+    with Simulator(answer_tokens=60_000, tokens_per_second=500) as simulator:
+        subprocess.run([sys.executable, str(LEAVER), simulator.base_url, "1"], check=True)
+        assert simulator.wait_until(lambda: not simulator.active_responses)
+        (sent,) = simulator.requests
+    (row,) = rows(path)
+    assert (row["ended"], row["input_tokens"]) == (None, sent.input_tokens)
+    assert row["output_tokens"] > 0

@@ -1,5 +1,6 @@
 """A thread that does some work every second, while there is any."""
 
+import atexit
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,6 +9,7 @@ from contextlib import suppress
 class Pulse:
     """Does `work` in a daemon thread every `interval` seconds, and at once when woken, while `is_needed`.
 
+    A program that ends meanwhile does it a last time: daemon threads, and what they run, are not waited for.
     Threads may share it. A fork leaves the thread behind: make another one then.
     """
 
@@ -32,6 +34,7 @@ class Pulse:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 with suppress(RuntimeError):
                     self._thread.start()
+                    atexit.register(self._finish)
 
     def wake(self) -> None:
         """Have the work done now; takes a microsecond."""
@@ -45,5 +48,12 @@ class Pulse:
                 # whoever needs it next finds that it is gone
                 if not self._is_needed():
                     self._thread = None
+                    atexit.unregister(self._finish)
                     return
+            self._work()
+
+    def _finish(self) -> None:
+        thread = self._thread
+        # in a forked child it is not: what is to be done there is the parent's
+        if thread is not None and thread.is_alive() and self._is_needed():
             self._work()

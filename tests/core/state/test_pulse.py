@@ -1,5 +1,8 @@
 """The thread that works while there is something to do."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -78,3 +81,32 @@ def test_where_no_thread_can_be_started_nothing_is_done_and_the_next_start_tries
     assert worked.wait(PATIENCE)
     needed.set()
     pulse.wake()
+
+
+ENDS = """
+import os, sys, threading
+from seawall.state import Pulse
+is_needed = sys.argv[1] == "needed"
+pulse = Pulse(lambda: print("worked"), lambda: is_needed, interval=3_600.0, name="pulse-5")
+pulse.start()
+if "fork" in sys.argv and os.fork():
+    # the parent leaves it to the child
+    os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["needed"], "worked\n"),
+        (["not needed"], ""),
+        pytest.param(
+            ["needed", "fork"], "", marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
+        ),
+    ],
+    ids=["needed", "not needed", "fork"],
+)
+def test_a_program_that_ends_does_what_is_needed_a_last_time_but_no_child_forked_from_it(arguments, told):
+    command = [sys.executable, "-W", "ignore", "-c", ENDS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (told, "")
