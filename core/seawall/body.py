@@ -5,6 +5,7 @@ from pydantic_core import from_json
 from seawall import wire_errors
 from seawall.assembly import Assembly
 from seawall.call import Attempt, Usage
+from seawall.models import named
 from seawall.steps import Accepted
 
 
@@ -19,7 +20,7 @@ def take_body(accepted: Accepted, body: bytes, attempt: Attempt, so_far: Assembl
     if isinstance(message, dict) and message.get("type") == "error":
         return wire_errors.error_event(accepted.response, message)
     if isinstance(message, dict) and message.get("type") == "message":
-        attempt.raw_usage, attempt.model = message.get("usage") or {}, message.get("model")
+        attempt.raw_usage, attempt.model = message.get("usage") or {}, named(message)
         attempt.usage = Usage.of(attempt.raw_usage)
         so_far.adopt(message)
     return None

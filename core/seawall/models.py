@@ -1,7 +1,8 @@
 """What a model's name tells, whatever a platform puts around it. Sans-I/O."""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 _VERSION: Final = re.compile(r"claude-(?:[a-z]+-)?v?(\d+)(?:[-.](\d{1,2}))?(?!\d)", re.IGNORECASE)
 """A date after the version is no part of it."""
@@ -12,6 +13,12 @@ _ONE_CLASS: Final = {"fable": ((5, 0), (5, 99)), "mythos": ((5, 0), (5, 99))} | 
     ("opus", "sonnet"), ((4, 5), (4, 8))
 )
 """Versions of a line, first and last, that share one rate limit (API.md, section 2)."""
+
+
+def named(message: Mapping[str, Any]) -> str | None:
+    """Return the model that an answer names as the one that served; `None` when it names none."""
+    name = message.get("model")
+    return name if isinstance(name, str) else None
 
 
 def version(model: str) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from seawall.decisions import Cut, Resume, Stop
 from seawall.errors import ConfigError, PluginError, StreamStoppedError
 from seawall.frames import Event, FrameBuffer, frame_of, is_stop, parse
 from seawall.hooks import CallHooks, Implementation
+from seawall.models import named
 from seawall.seam import Diverged
 from seawall.splice import Splice, summed
 
@@ -190,7 +191,7 @@ class Reception:
         kind = event.get("type")
         if kind == "message_start":
             self._note_usage(event["message"].get("usage"))
-            self._attempt.model = event["message"].get("model")
+            self._attempt.model = named(event["message"])
         elif kind == "message_delta":
             self._note_usage(event.get("usage"))
             self._is_counted = True

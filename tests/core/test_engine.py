@@ -1,5 +1,7 @@
 """The engine driven by hand: no clock, no socket, no event loop."""
 
+import json
+
 import anthropic
 import httpx2
 import pytest
@@ -119,6 +121,19 @@ def test_a_small_call_is_sent_once_and_its_answer_taken_as_it_came():
     assert message is None
     assert call.usage.output_tokens == 3
     assert plugin.seen == [("pre_request", 1), ("post_response", "completed")]
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+@pytest.mark.parametrize("name", [5, None, {"id": "claude-opus-5-5"}])
+def test_a_model_that_an_answer_does_not_name_by_a_text_is_not_known(is_streamed, name):
+    call, steps = begin(Recorder(), stream=is_streamed)
+    message = {**MESSAGE, "model": name}
+    if is_streamed:
+        drive(steps, [streamed(), *map(frame_of, events_of(message)), None])
+    else:
+        drive(steps, [streamed(json.dumps(message).encode())])
+    assert call.attempts[0].model is None
+    assert call.usage.output_tokens == 4
 
 
 def test_a_stream_passes_frame_by_frame_and_opens_once():
