@@ -105,8 +105,8 @@ class Assembly:
     def adopt(self, message: Mapping[str, Any]) -> None:
         """Take over a message that came whole, in the place of what there is."""
         self._drop_open()
-        self.head = dict(message)
         self.whole = list(message.get("content") or ())
+        self.head = dict(message)
         self.complete = self.has_stopped = True
 
     def _start(self, index: int, block: Event) -> None:

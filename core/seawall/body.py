@@ -1,5 +1,8 @@
 """Takes in an answer that is no stream: one JSON object, whole. Sans-I/O."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic_core import from_json
 
 from seawall import wire_errors
@@ -20,7 +23,15 @@ def take_body(accepted: Accepted, body: bytes, attempt: Attempt, so_far: Assembl
     if isinstance(message, dict) and message.get("type") == "error":
         return wire_errors.error_event(accepted.response, message)
     if isinstance(message, dict) and message.get("type") == "message":
-        attempt.raw_usage, attempt.model = message.get("usage") or {}, named(message)
-        attempt.usage = Usage.of(attempt.raw_usage)
-        so_far.adopt(message)
+        try:
+            _take_message(message, attempt, so_far)
+        except (TypeError, AttributeError):
+            return wire_errors.malformed_body(accepted.response, "a whole message")
     return None
+
+
+def _take_message(message: Mapping[str, Any], attempt: Attempt, so_far: Assembly) -> None:
+    usage = message.get("usage") or {}
+    attempt.usage = Usage.of(usage)
+    attempt.raw_usage, attempt.model = usage, named(message)
+    so_far.adopt(message)

@@ -95,11 +95,11 @@ def malformed_frame(response: httpx2.Response, error: Exception) -> APIConnectio
     return failure
 
 
-def malformed_body(response: httpx2.Response) -> APIResponseValidationError:
-    """A 200 whose body is no JSON object, such as the page of a proxy."""
+def malformed_body(response: httpx2.Response, what: str = "a JSON object") -> APIResponseValidationError:
+    """A 200 whose body is not `what` it has to be, but perhaps the page of a proxy."""
     kind = response.headers.get("content-type", "no content type")
     return APIResponseValidationError(
-        response, body=None, message=f"The answer (HTTP {response.status_code}, {kind}) is not a JSON object."
+        response, body=None, message=f"The answer (HTTP {response.status_code}, {kind}) is not {what}."
     )
 
 

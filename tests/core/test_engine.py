@@ -136,6 +136,19 @@ def test_a_model_that_an_answer_does_not_name_by_a_text_is_not_known(is_streamed
     assert call.usage.output_tokens == 4
 
 
+@pytest.mark.parametrize("part", [{"usage": "none"}, {"usage": [5]}, {"content": 5}], ids=str)
+def test_an_answer_whose_parts_are_of_the_wrong_kind_is_a_failed_attempt(part):
+    plugin = Recorder(on_error=[seawall.Retry(1.0)])
+    call, steps = begin(plugin)
+    drive(steps, [streamed(json.dumps({**MESSAGE, **part}).encode()), streamed(json.dumps(MESSAGE).encode())])
+    assert plugin.seen[1:] == [
+        ("on_error", "APIResponseValidationError"),
+        ("pre_request", 2),
+        ("post_response", "completed"),
+    ]
+    assert isinstance(call.attempts[0].raw_usage, dict)
+
+
 def test_a_stream_passes_frame_by_frame_and_opens_once():
     plugin = Recorder()
     _, steps = begin(plugin, stream=True)
