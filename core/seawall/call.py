@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from seawall.panels import Panel
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_LARGEST = 10**9
+"""A number above it counts no tokens of one answer; `-1` without its sign is such a number."""
 
 SeamDecision = Literal["exact", "overlap", "preamble", "start_over", "different", "nothing"]
 """What a continuation began with: the very next character, words delivered before, a sentence that announces
@@ -49,7 +51,9 @@ class Usage:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return value if 0 < value <= _LARGEST else 0
 
 
 @dataclass(slots=True)

@@ -136,6 +136,14 @@ def test_a_model_that_an_answer_does_not_name_by_a_text_is_not_known(is_streamed
     assert call.usage.output_tokens == 4
 
 
+@pytest.mark.parametrize("number", [-1, 2**64 - 1, True, 1.5, "7", None])
+def test_a_number_that_counts_no_tokens_is_none(number):
+    call, steps = begin(Recorder())
+    usage = {"input_tokens": number, "output_tokens": 4}
+    drive(steps, [streamed(json.dumps({**MESSAGE, "usage": usage}).encode())])
+    assert call.usage.counts() == {**seawall.Usage().counts(), "output_tokens": 4}
+
+
 @pytest.mark.parametrize("part", [{"usage": "none"}, {"usage": [5]}, {"content": 5}], ids=str)
 def test_an_answer_whose_parts_are_of_the_wrong_kind_is_a_failed_attempt(part):
     plugin = Recorder(on_error=[seawall.Retry(1.0)])
