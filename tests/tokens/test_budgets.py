@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from forks import forked
 from seawall import Amend, Attempt, BudgetExceededError, Call, Reject, RequestRejectedError, Stop, Usage
 from seawall.state import READ, MemoryStore, StoreError, leases
 from seawall_tokens import Estimate
@@ -391,3 +392,19 @@ def test_a_forked_child_leaves_the_calls_of_its_parent_to_it():
     assert os.waitpid(child, 0)[1] == 0
     desk.end(call, input_tokens=1)
     assert (desk.spent(), desk.held()) == (1, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.parametrize("spends", [False, True])
+def test_a_forked_child_that_leaves_a_call_of_its_parent_books_nothing_of_it(spends):
+    desk = Desk(per_day(50_000))
+    call = desk.begun()
+
+    def leave() -> bool:
+        if spends:
+            desk.end(desk.begun(), input_tokens=1)
+        before = desk.spent(), desk.held()
+        desk.end(call, input_tokens=70, output_tokens=700)
+        return (desk.spent(), desk.held()) == before
+
+    assert os.waitpid(forked(leave), 0)[1] == 0

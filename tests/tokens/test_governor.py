@@ -1,10 +1,12 @@
 """The governor with a clock that is set by hand: who waits, who is refused, what is given back."""
 
+import os
 import random
 import threading
 
 import pytest
 
+from forks import forked
 from seawall import RequestRejectedError, Wait
 from seawall.call import Attempt, Call, Usage
 from seawall.decisions import Reject
@@ -124,6 +126,21 @@ def test_a_usage_that_cannot_be_does_not_fill_a_bucket(world, bad):
     levels = world.document()["levels"]
     assert levels["input"] <= 60_000
     assert levels["output"] <= 6_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_child_that_leaves_a_call_of_its_parent_gives_nothing_of_it_back(world):
+    call = world.call()
+    world.admit(call, 30_000)
+    call.attempts[-1].status = 200
+    call.attempts[-1].usage = Usage(input_tokens=10_000, output_tokens=10)
+    before = world.document()
+
+    def leave():
+        world.governor.settle(call)
+        return world.document() == before
+
+    assert os.waitpid(forked(leave), 0)[1] == 0
 
 
 def test_a_stream_drains_the_bucket_as_it_writes(world):

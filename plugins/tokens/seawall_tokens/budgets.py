@@ -101,8 +101,7 @@ class Budgets:
 
     def reserve(self, call: Call, caller: str) -> Reject | Amend | None:
         """Book what the current attempt is going to cost, in all budgets or in none."""
-        if self._pid != os.getpid():
-            self._begin()
+        self._notice_fork()
         before: Spending | None = call.state.get(self)
         if before is not None and (before.attempt, before.model) == (call.attempts[-1], call.model):
             # asked again after a `Wait`
@@ -124,6 +123,10 @@ class Budgets:
             self._running[call] = spending
         self._pulse.start()
         return Amend(stream=True)
+
+    def _notice_fork(self) -> None:
+        if self._pid != os.getpid():
+            self._begin()
 
     def _spending(self, call: Call, caller: str, own: dict[str, Store]) -> Spending:
         attempt = call.attempts[-1]
@@ -259,8 +262,11 @@ class Budgets:
 
     def settle(self, call: Call) -> None:
         """Book what the current attempt has really cost; may be said again."""
-        spending: Spending | None = call.state.get(self)
-        if spending is None or not spending.shares:
+        self._notice_fork()
+        with self._lock:
+            spending = self._running.pop(call, None)
+        if spending is None:
+            # or it is the parent's, and this child leaves the call
             return
         attempt, usage = spending.attempt, spending.usage()
 
@@ -272,8 +278,6 @@ class Budgets:
             told = known(share.budget.unit)
             return share.tariff.cost(usage["output_tokens"]) if told is None else told
 
-        with self._lock:
-            self._running.pop(call, None)
         self._close(spending, cost)
         if attempt.events and not attempt.usage.is_estimated:
             counted = count(attempt.usage.output_tokens)

@@ -110,8 +110,9 @@ class Traffic:
             attempt, turn.attempt = turn.attempt, None
             if attempt is None:
                 self._happened.left.append(turn.ticket)
-            else:
-                self._running.discard(turn)
+            elif turn in self._running:
+                # or it is the parent's, and this child leaves the call
+                self._running.remove(turn)
                 self._note_answer(turn, attempt)
                 self._note_end(turn, attempt, now)
         turn.waits = False
