@@ -155,6 +155,18 @@ def test_a_stream_drains_the_bucket_as_it_writes(world):
     assert world.document()["levels"]["output"] == pytest.approx(5_000, abs=2)
 
 
+def test_what_a_stream_drained_beyond_what_the_api_counted_comes_back(world):
+    before = world.document()["levels"]["output"]
+    call = world.call(max_tokens=2_000)
+    world.admit(call)
+    call.attempts[-1].written = 3_500
+    world.governor.report()
+    call.attempts[-1].status = 200
+    call.attempts[-1].usage = Usage(input_tokens=1_000, output_tokens=700)
+    world.governor.settle(call)
+    assert world.document()["levels"]["output"] == pytest.approx(before - 700)
+
+
 def test_what_the_answer_says_of_the_limits_holds_for_all(world):
     call = world.call()
     world.admit(call)

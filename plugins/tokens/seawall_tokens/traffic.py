@@ -162,7 +162,7 @@ class Traffic:
     def _note_end(self, turn: Turn, attempt: Attempt, now: float) -> None:
         """Note what an attempt that has ended came to; the lock is held."""
         happened, usage = self._happened, attempt.usage
-        written = max(float(usage.output_tokens), attempt.written / CHARACTERS)
+        written = _written(attempt)
         happened.written += written - turn.told
         if self._reserves:
             happened.give_back("output", turn.max_tokens - written)
@@ -179,6 +179,14 @@ class Traffic:
             happened.rejected = max(happened.rejected or 0.0, asked + self._rng.uniform(*_JITTER))
         else:
             turn.tags = []
+
+
+def _written(attempt: Attempt) -> float:
+    """Return the output tokens of an attempt that has ended: as the API counted them, if it did."""
+    counted = float(attempt.usage.output_tokens)
+    if counted > 0 and attempt.error is None and not attempt.usage.is_estimated:
+        return counted
+    return max(counted, attempt.written / CHARACTERS)
 
 
 def _was_refused(attempt: Attempt) -> bool:
