@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from typing import Any
 
@@ -81,7 +82,9 @@ class Diary:
 
     @seawall.hookimpl
     def on_wait(self, call: Any, wait: Any) -> None:
-        self.lines.append(("wait", call.attempt, round(wait.seconds, 9), wait.reason))
+        # on Windows, sockets and asyncio have other words for the same
+        reason = wait.reason.partition(":")[0] if os.name == "nt" else wait.reason
+        self.lines.append(("wait", call.attempt, round(wait.seconds, 9), reason))
 
     @seawall.hookimpl
     def on_error(self, call: Any, error: Exception) -> None:

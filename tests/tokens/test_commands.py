@@ -232,6 +232,14 @@ def test_a_closed_stdin_cannot_be_counted(monkeypatch):
         count.main(["-"], standalone_mode=False)
 
 
+@pytest.mark.usefixtures("spent")
+@pytest.mark.parametrize(("command", "arguments"), [(count, ["a.md"]), (usage, []), (usage, ["--json"])])
+def test_a_closed_stdout_is_no_error(command, arguments, monkeypatch):
+    Path("a.md").write_text("one", encoding="utf-8")
+    monkeypatch.setattr("sys.stdout", None)
+    assert command.main(arguments, standalone_mode=False) is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

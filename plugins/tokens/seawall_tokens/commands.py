@@ -134,17 +134,20 @@ def _decoded(data: bytes, shown: str) -> str:
 def _writes(signs: str) -> bool:
     """Whether stdout can show them."""
     try:
-        signs.encode(sys.stdout.encoding or "ascii")
+        signs.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
 
 
 def _say(text: str) -> None:
-    """Write to stdout; a reader who has seen enough, such as `head`, is no error."""
+    """Write to stdout, unless it is closed; a reader who has seen enough, such as `head`, is no error."""
+    stdout: TextIO | None = sys.stdout
+    if stdout is None:
+        return
     try:
         click.echo(text)
-        sys.stdout.flush()
+        stdout.flush()
     except BrokenPipeError:
         # what is still buffered would fail again at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
