@@ -87,10 +87,9 @@ def test_it_serves_until_ctrl_c_and_tells_each_request():
         announced = process.stdout.readline() + process.stdout.readline()
         url = announced.split("ANTHROPIC_BASE_URL=")[1].split()[0]
         body = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+        headers = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
         for status in (529, 200):
-            assert (
-                httpx2.post(url + "/v1/messages", json=body, headers={"x-api-key": "k"}).status_code == status
-            )
+            assert httpx2.post(url + "/v1/messages", json=body, headers=headers).status_code == status
             assert f"POST /v1/messages {status}" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=10)

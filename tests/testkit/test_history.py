@@ -5,6 +5,7 @@ import pytest
 
 from seawall_testkit import Simulator, blocks
 
+HEADERS = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
 OLD, NEW = "claude-sonnet-4-5", "claude-opus-5-5"
 HELLO = {"role": "user", "content": "Tell me everything."}
 AND_THEN = {"role": "user", "content": "And then?"}
@@ -111,7 +112,7 @@ REFUSED_PREFILLS = {
 def error_of(messages, model, **parameters):
     with Simulator() as sim:
         body = {"model": model, "max_tokens": 1000, "messages": messages, **parameters}
-        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers=HEADERS)
         assert response.status_code == 400, response.text
         error = response.json()["error"]
         assert sim.requests[0].error == error["message"]
@@ -165,7 +166,7 @@ SYSTEM = {"role": "system", "content": [{"type": "text", "text": "Be brief."}]}
 def test_a_system_message_follows_a_turn_of_the_user(model, messages, status):
     with Simulator() as sim:
         body = {"model": model, "max_tokens": 9, "messages": messages}
-        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers=HEADERS)
         assert response.status_code == status
 
 
@@ -188,7 +189,7 @@ def test_a_server_tool_beside_a_client_tool_has_its_result_in_the_next_turn(serv
             ([*called, assistant({**USE, "id": "toolu_2"}), AND_THEN], 400),
         ):
             body = {"model": NEW, "max_tokens": 9, "messages": messages}
-            response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+            response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers=HEADERS)
             assert response.status_code == status
 
 
@@ -196,5 +197,5 @@ def test_server_tools_may_be_divided_among_neighbouring_assistant_turns():
     messages = [HELLO, assistant(WELL, SEARCH[0]), assistant(SEARCH[1]), AND_THEN]
     with Simulator() as sim:
         body = {"model": NEW, "max_tokens": 9, "messages": messages}
-        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers={"x-api-key": "k"})
+        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers=HEADERS)
         assert response.status_code == 200

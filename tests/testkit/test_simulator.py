@@ -16,14 +16,12 @@ from seawall_testkit import Fault, Simulator, Switches
 
 MESSAGES = [{"role": "user", "content": "Tell me everything."}]
 REQUEST = {"model": "claude-opus-5-5", "max_tokens": 1000, "messages": MESSAGES}
-KEY = {"x-api-key": "test"}
+KEY = {"x-api-key": "test", "anthropic-version": "2023-06-01"}
 
 
 def raw_request(body=b"", *, method="GET", path="/v1/models", headers=""):
-    head = (
-        f"{method} {path} HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\n{headers}content-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    own = f"host: x\r\nx-api-key: k\r\nanthropic-version: 2023-06-01\r\ncontent-length: {len(body)}\r\n"
+    return f"{method} {path} HTTP/1.1\r\n{own}{headers}\r\n".encode() + body
 
 
 def simulators():
@@ -199,6 +197,7 @@ def test_stopping_ends_running_responses_and_the_thread(connect):
         {"ping_interval": math.nan},
         {"repeat_words": -1},
         {"port": -1},
+        {"api_key": ""},
         {"port": 65_536},
     ],
 )

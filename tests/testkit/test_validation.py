@@ -8,17 +8,22 @@ import httpx2
 import pytest
 
 from seawall_testkit import Simulator, Switches
+from seawall_testkit.headers import VERSIONS
 
 MESSAGES = [{"role": "user", "content": "Tell me everything."}]
 BODY = {"model": "claude-opus-5-5", "max_tokens": 1000, "messages": MESSAGES}
 KEY = {"x-api-key": "secret"}
+JSON = {"content-type": "application/json"}
+VERSION = {"anthropic-version": "2023-06-01"}
+LATEST = {"anthropic-version": "2026-10-21"}
+HEADERS = KEY | VERSION | JSON
 TOOLS = [{"name": "book", "input_schema": {}}]
 OLD = {"model": "claude-sonnet-4-5"}
 
 
 def post(sim, body=None, *, headers=None, path="/v1/messages", **raw):
     payload = raw or {"json": body}
-    return httpx2.post(sim.base_url + path, headers=KEY if headers is None else headers, **payload)
+    return httpx2.post(sim.base_url + path, headers=HEADERS if headers is None else headers, **payload)
 
 
 def without(name):
@@ -149,8 +154,8 @@ def test_a_right_request_is_answered(sim, extra):
 
 def test_sampling_parameters_are_refused_since_their_version(sim):
     body = BODY | {"temperature": 0.5}
-    assert post(sim, body, headers=KEY | {"anthropic-version": "2026-10-21"}).status_code == 400
-    assert post(sim, body, headers=KEY | {"anthropic-version": "2023-06-01"}).status_code == 200
+    assert post(sim, body, headers=HEADERS | LATEST).status_code == 400
+    assert post(sim, body, headers=HEADERS).status_code == 200
 
 
 DOCUMENT = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Ships."}}
@@ -167,8 +172,8 @@ CITATION = {"type": "char_location", "cited_text": "x", "document_index": 0}
 )
 def test_blocks_that_the_latest_version_does_not_take_are_refused_since_then(sim, extra):
     body = BODY | extra
-    assert post(sim, body, headers=KEY | {"anthropic-version": "2026-10-21"}).status_code == 400
-    assert post(sim, body, headers=KEY | {"anthropic-version": "2023-06-01"}).status_code == 200
+    assert post(sim, body, headers=HEADERS | LATEST).status_code == 400
+    assert post(sim, body, headers=HEADERS).status_code == 200
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
@@ -199,14 +204,108 @@ def test_an_unknown_model_is_not_found(sim):
     assert (response.status_code, response.json()["error"]["message"]) == (404, "model: gpt-9")
 
 
-def test_a_request_needs_a_key(sim):
-    assert post(sim, BODY, headers={}).json()["error"]["type"] == "authentication_error"
-    assert post(sim, BODY, headers={"authorization": "Bearer x"}).status_code == 200
+@pytest.mark.parametrize(
+    "credentials",
+    [{}, {"x-api-key": ""}, {"authorization": ""}, {"authorization": "Bearer"}, {"authorization": "Basic x"}],
+)
+def test_a_request_needs_a_key(sim, credentials):
+    response = post(sim, BODY, headers=VERSION | credentials)
+    assert response.status_code == 401
+    assert response.json()["error"]["type"] == "authentication_error"
+    assert response.headers["x-should-retry"] == "false"
 
 
-@pytest.mark.parametrize("headers", [KEY, {"authorization": "Bearer secret"}])
-def test_credentials_are_not_kept(sim, headers):
-    post(sim, BODY, headers=headers)
+@pytest.mark.parametrize("credentials", [{"x-api-key": "x"}, {"authorization": "Bearer x"}])
+def test_any_key_is_right_until_the_simulator_is_told_the_one(sim, credentials):
+    assert post(sim, BODY, headers=VERSION | credentials).status_code == 200
+    with Simulator(api_key="right") as strict:
+        assert post(strict, BODY, headers=VERSION | credentials).status_code == 401
+        right = {name: value.replace("x", "right") for name, value in credentials.items()}
+        assert post(strict, BODY, headers=VERSION | right).status_code == 200
+        assert post(strict, BODY, headers=VERSION | {"x-api-key": "right"} | credentials).status_code == 401
+
+
+def test_a_wrong_key_gets_the_apis_body():
+    with Simulator(api_key="right") as strict:
+        response = post(strict, BODY)
+        assert response.json() == {
+            "type": "error",
+            "error": {"type": "authentication_error", "message": "invalid x-api-key"},
+            "request_id": response.headers["request-id"],
+        }
+        assert httpx2.get(strict.base_url + "/v1/models", headers=HEADERS).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/models"])
+def test_a_request_names_a_version_of_the_api(sim, path):
+    response = post(sim, BODY, path=path, headers=KEY)
+    assert (response.status_code, response.json()["error"]["message"]) == (
+        400,
+        "anthropic-version: header is required",
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [("anthropic-version", "2024-10-22")],
+        [("anthropic-version", "2023-06-01"), ("anthropic-version", "2023-06-01")],
+    ],
+    ids=["unknown", "twice"],
+)
+def test_an_unknown_version_of_the_api_is_refused(sim, said):
+    response = post(sim, BODY, headers=[*KEY.items(), *said])
+    wrong = ", ".join(value for _, value in said)
+    assert (response.status_code, response.json()["error"]["message"]) == (
+        400,
+        f'anthropic-version: "{wrong}" is not a valid version',
+    )
+
+
+def test_the_version_that_the_sdk_sends_is_the_latest():
+    with anthropic.Anthropic(api_key="x") as client:
+        assert client.default_headers["anthropic-version"] == VERSIONS[-1]
+
+
+@pytest.mark.parametrize(
+    ("betas", "status"),
+    [
+        ("files-api-2025-04-14", 200),
+        ("claude-code-20250219,context-management-2025-06-27, compact-2026-01-12", 200),
+        ("", 400),
+        ("files-api", 400),
+        ("files-api-2025-04-14,", 400),
+    ],
+)
+def test_betas_have_a_name_and_a_date(sim, betas, status):
+    response = post(sim, BODY, headers=HEADERS | {"anthropic-beta": betas})
+    assert response.status_code == status
+    assert ("`anthropic-beta` header" in response.text) == (status == 400)
+
+
+def test_the_betas_of_repeated_headers_are_all_seen(sim):
+    betas = [("anthropic-beta", "files-api-2025-04-14"), ("anthropic-beta", "files-api")]
+    assert post(sim, BODY, headers=[*HEADERS.items(), *betas]).status_code == 400
+    assert post(sim, BODY, headers=[*HEADERS.items(), *betas[:1] * 2]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 400),
+        ({"content-type": "text/plain"}, 400),
+        ({"content-type": "Application/JSON; charset=utf-8"}, 200),
+    ],
+)
+def test_a_body_is_said_to_be_json(sim, headers, status):
+    response = post(sim, headers=KEY | VERSION | headers, content=json.dumps(BODY))
+    assert response.status_code == status
+    assert ("content-type" in response.text) == (status == 400)
+
+
+@pytest.mark.parametrize("credentials", [KEY, {"authorization": "Bearer secret"}])
+def test_credentials_are_not_kept(sim, credentials):
+    post(sim, BODY, headers=VERSION | credentials)
     assert "secret" not in repr(sim.requests[-1])
 
 
@@ -226,7 +325,7 @@ def test_credentials_are_not_kept(sim, headers):
 def test_other_paths_and_methods_are_refused(sim, method, path, status):
     with httpx2.Client() as client:
         for _ in range(2):
-            response = client.request(method, sim.base_url + path, headers=KEY)
+            response = client.request(method, sim.base_url + path, headers=HEADERS)
             assert response.status_code == status
             assert (response.content == b"") == (method == "HEAD")
 

@@ -60,7 +60,7 @@ class Messages:
         Raises:
             RequestError: the request is refused; nothing was sent.
         """
-        check_message_request(body, exchange.request.headers.get("anthropic-version", ""))
+        check_message_request(body, exchange.request.headers["anthropic-version"])
         conversation = Conversation.of(body["messages"], body.get("system"))
         conversation = self._composer.resumed(conversation, body)
         check_last_message(body, is_paused=conversation.way == "paused")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from seawall_testkit.continuation import Misbehaviour
@@ -58,6 +58,7 @@ class Options:
     ping_interval: float | None = None
     misbehaviour: tuple[Misbehaviour, ...] = (Misbehaviour.EXACT,)
     repeat_words: int = 6
+    api_key: str | None = field(default=None, repr=False)
     limits: Limits | None = None
     otpm_mode: OtpmMode = "actual"
     answer: AnswerFunction | Script | str | None = None
@@ -77,6 +78,8 @@ class Options:
             # of what is no number it is not true either
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0 or None, not {value!r}")
+        if self.api_key == "":
+            raise ValueError("api_key must not be empty; None accepts any")
         if not self.misbehaviour:
             raise ValueError("misbehaviour must name at least one")
         if self.otpm_mode not in {"actual", "reserve_max_tokens"}:

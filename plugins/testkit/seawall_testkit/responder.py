@@ -12,6 +12,7 @@ from seawall_testkit import models
 from seawall_testkit.conversation import count_input_tokens
 from seawall_testkit.errors import RequestError
 from seawall_testkit.exchange import Exchange, json_object
+from seawall_testkit.headers import check_content_type, check_headers
 from seawall_testkit.ids import new_id
 from seawall_testkit.messages import Messages
 from seawall_testkit.validation import check_count_request
@@ -49,6 +50,7 @@ class Responder:
         self, options: Options, journal: Journal, refuse_connections: Callable[[float], None]
     ) -> None:
         self._messages = Messages(options, journal, refuse_connections)
+        self._api_key = options.api_key
         self._html_413 = options.switches.html_413
         self.outage: Outage | None = None
         """What message requests are answered with."""
@@ -71,12 +73,12 @@ class Responder:
 
     async def _route(self, exchange: Exchange) -> None:
         request = exchange.request
-        if not {"x-api-key", "authorization"} & set(request.headers):
-            raise RequestError(401, "x-api-key header is required")
+        check_headers(request.headers, self._api_key)
         if request.path in {_MESSAGES, _COUNT}:
             _check_method(request, "POST")
             if request.is_too_large:
                 raise RequestError(413)
+            check_content_type(request.headers)
             body = json_object(request.body)
             exchange.entry.update(body=body)
             if request.path == _MESSAGES:
@@ -85,7 +87,7 @@ class Responder:
                     await self._fail(self.outage)
                 await self._messages.answer(exchange, body)
             else:
-                check_count_request(body, request.headers.get("anthropic-version", ""))
+                check_count_request(body, request.headers["anthropic-version"])
                 await exchange.json({"input_tokens": count_input_tokens(body)})
         elif request.path == _MODELS:
             _check_method(request, "GET")

@@ -43,6 +43,7 @@ class Simulator:
         misbehaviour: how an answer begins that continues a broken one; of several, each continuation of a
             conversation takes the next one in turn.
         repeat_words: how many words `repeat`, `preamble` and `whitespace` repeat.
+        api_key: the only one that is accepted, as `x-api-key` or bearer token; None accepts any.
         limits: rate limits; None limits nothing and sends no rate-limit headers.
         otpm_mode: how output tokens are charged to the limit.
         port: 0 takes a free one.
@@ -71,6 +72,7 @@ class Simulator:
         ping_interval: float | None = None,
         misbehaviour: Misbehaviour | str | Sequence[Misbehaviour | str] = Misbehaviour.EXACT,
         repeat_words: int = 6,
+        api_key: str | None = None,
         limits: Limits | None = None,
         otpm_mode: OtpmMode = "actual",
         port: int = 0,
@@ -90,6 +92,7 @@ class Simulator:
             ping_interval=ping_interval,
             misbehaviour=misbehaviours_named(misbehaviour),
             repeat_words=repeat_words,
+            api_key=api_key,
             limits=limits,
             otpm_mode=otpm_mode,
             answer=answer,

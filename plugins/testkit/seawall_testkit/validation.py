@@ -9,13 +9,12 @@ from seawall_testkit import models
 from seawall_testkit.cache import LIFETIMES, MOST_MARKERS, markers_of
 from seawall_testkit.conversation import blocks_of, count_input_tokens
 from seawall_testkit.errors import PREFILL_REFUSED, RequestError
+from seawall_testkit.headers import VERSIONS
 from seawall_testkit.history import check_messages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LATEST_VERSION = "2026-10-21"
-"""The anthropic-version that takes less than the one before (docs, api/migration-2026-10-21)."""
 _LEAST_BUDGET = 1024
 
 
@@ -48,12 +47,15 @@ def _check_prompt(body: Mapping[str, Any], api_version: str) -> None:
     _check_markers(markers_of(body))
     if (tokens := count_input_tokens(body)) > (most := models.context_window(body["model"])):
         _refuse(f"prompt is too long: {tokens} tokens > {most} maximum")
-    if api_version >= _LATEST_VERSION:
+    if api_version == VERSIONS[-1]:
         _check_latest(body)
 
 
 def _check_latest(body: Mapping[str, Any]) -> None:
-    """No sampling parameters, documents of the assistant or citations of the user."""
+    """No sampling parameters, documents of the assistant or citations of the user.
+
+    That is what the latest version takes less than the one before (docs, api/migration-2026-10-21).
+    """
     for name in ("temperature", "top_p", "top_k"):
         if name in body:
             _refuse(f"{name}: sampling parameters are not supported in this API version")

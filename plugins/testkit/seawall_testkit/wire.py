@@ -26,7 +26,7 @@ class Request:
     method: str
     target: str
     headers: dict[str, str] = field(repr=False)
-    """Names in lower case; of a repeated header the last value."""
+    """Names in lower case; the values of a repeated header are joined by commas."""
     body: bytes = field(repr=False)
     is_too_large: bool = False
     """Whether the body was longer than `MAX_BODY`; then `body` is empty."""
@@ -60,7 +60,11 @@ class Wire:
             body, is_too_large = await self._body()
         except (h11.RemoteProtocolError, OSError):
             return None
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        headers: dict[str, str] = {}
+        for name, value in (
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers
+        ):
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return Request(head.method.decode(), head.target.decode("latin-1"), headers, body, is_too_large)
 
     async def client_gone(self) -> None:
