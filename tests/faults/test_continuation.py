@@ -30,6 +30,8 @@ TOOL = {
     },
 }
 JSON = {"output_config": {"format": {"type": "json_schema", "schema": TOOL["input_schema"]}}}
+BETA = {"anthropic-beta": "message-threads-2026-08-12"}
+THREAD = {"extra_body": {"thread": {"type": "create"}}, "extra_headers": BETA}
 VASA = {"name": "Vasa", "year": 1628, "note": "sank on her first voyage, in the harbour"}
 
 
@@ -71,7 +73,7 @@ CASES = {
     "text with citations": Case(1, [blocks.text("It is said: "), blocks.cited(sources=2)]),
     "text after text with citations": Case(1, [blocks.cited(sources=2), blocks.text()]),
     "structured output": Case(0, asked=JSON),
-    "text in a `thread`": Case(0, asked={"extra_body": {"thread": {"type": "create"}}}),
+    "text in a `thread`": Case(0, asked=THREAD),
     "compaction": Case(0, [blocks.compaction(), blocks.text()]),
     "text after compaction": Case(1, [blocks.compaction(), blocks.text()]),
     "text after a fallback": Case(2, [blocks.text("I cannot. "), blocks.fallback(), blocks.text()]),

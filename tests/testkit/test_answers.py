@@ -210,7 +210,8 @@ def test_structured_output_is_json_that_fits_the_schema(connect, way):
     wanted = {"type": "json_schema", "schema": TOOL["input_schema"]}
     extra = {"output_config": {"format": wanted}} if way == "output_config" else {"output_format": wanted}
     with Simulator() as sim:
-        message = connect(sim).messages.create(**PLAIN, extra_body=extra)
+        beta = {"anthropic-beta": "structured-outputs-2025-11-13"}
+        message = connect(sim).messages.create(**PLAIN, extra_body=extra, extra_headers=beta)
         _assert_fits_tool(json.loads(message.content[0].text))
         assert message.content[0].text == sim.text_for(MESSAGES, **extra)
 

@@ -423,10 +423,59 @@ def test_a_changed_thinking_block_is_refused(connect, changed):
             client.messages.create(**BODY | {"messages": messages})
 
 
+EXTRA = "/v1/messages?beta=true"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/messages", "max_token"),
+        ("/v1/messages", "prompt"),
+        ("/v1/messages", "betas"),
+        ("/v1/messages", "extra_headers"),
+        ("/v1/messages", "thread"),
+        ("/v1/messages", "mcp_servers"),
+        ("/v1/messages", "output_format"),
+        (EXTRA, "max_token"),
+        ("/v1/messages/count_tokens", "max_tokens"),
+        ("/v1/messages/count_tokens", "temperature"),
+        ("/v1/messages/count_tokens", "context_management"),
+        ("/v1/messages/count_tokens?beta=true", "thread"),
+    ],
+)
+def test_what_is_no_parameter_is_refused_by_its_name(sim, path, name):
+    response = post(sim, (COUNT if "count" in path else BODY) | {name: None}, path=path)
+    assert (response.status_code, response.json()["error"]["message"]) == (
+        400,
+        f"{name}: Extra inputs are not permitted",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [(EXTRA, {}), ("/v1/messages", {"anthropic-beta": "mcp-client-2025-04-04"})],
+)
+@pytest.mark.parametrize("extra", [{"mcp_servers": []}, {"context_management": {}}, {"thread": None}])
+def test_parameters_of_betas_come_with_a_beta(sim, path, headers, extra):
+    assert post(sim, BODY | extra, path=path, headers=HEADERS | headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"metadata": {"user_id": "x"}, "service_tier": "auto", "inference_geo": "us", "speed": "standard"},
+        {"container": None, "diagnostics": None, "cache_control": {"type": "ephemeral"}},
+    ],
+)
+def test_every_parameter_of_the_sdk_is_known(sim, extra):
+    assert post(sim, BODY | extra).status_code == 200
+
+
 def test_a_thread_is_not_gone_on_with(connect):
     with Simulator() as sim:
         client = connect(sim)
         thread = {"thread": {"type": "continue", "previous_message_id": "msg_1"}}
+        request = BODY | {"betas": ["message-threads-2026-08-12"]}
         with pytest.raises(anthropic.BadRequestError, match=r"this simulator keeps none; .* thread=False"):
-            client.messages.create(**BODY, extra_body=thread)
-        assert client.messages.create(**BODY, extra_body={"thread": {"type": "create"}}).content
+            client.beta.messages.create(**request, extra_body=thread)
+        assert client.beta.messages.create(**request, extra_body={"thread": {"type": "create"}}).content

@@ -32,6 +32,12 @@ class Exchange:
     when_ending: Callable[[], None] | None = None
     """Is called once, before the client can know that the response ends."""
 
+    @property
+    def is_beta(self) -> bool:
+        """Whether the request names a beta, or is one of the SDK's `client.beta`."""
+        query = self.request.target.partition("?")[2]
+        return "anthropic-beta" in self.request.headers or "beta=true" in query.split("&")
+
     def before_end(self) -> None:
         """The response is about to end, in whatever way."""
         if self.when_ending is not None:

@@ -17,6 +17,7 @@ from seawall_testkit.faults import Fault, fault_for, refusal_before
 from seawall_testkit.frames import document, stream_frames
 from seawall_testkit.limits import Limits, RateLimiter
 from seawall_testkit.pace import Pace
+from seawall_testkit.parameters import check_message_parameters
 from seawall_testkit.thinking import check_thinking
 from seawall_testkit.validation import check_last_message, check_message_request
 
@@ -60,6 +61,7 @@ class Messages:
         Raises:
             RequestError: the request is refused; nothing was sent.
         """
+        check_message_parameters(body, is_beta=exchange.is_beta)
         check_message_request(body, exchange.request.headers["anthropic-version"])
         conversation = Conversation.of(body["messages"], body.get("system"))
         conversation = self._composer.resumed(conversation, body)

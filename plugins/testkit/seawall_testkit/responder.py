@@ -15,6 +15,7 @@ from seawall_testkit.exchange import Exchange, json_object
 from seawall_testkit.headers import check_content_type, check_headers
 from seawall_testkit.ids import new_id
 from seawall_testkit.messages import Messages
+from seawall_testkit.parameters import check_count_parameters
 from seawall_testkit.validation import check_count_request
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Responder:
                     await self._fail(self.outage)
                 await self._messages.answer(exchange, body)
             else:
+                check_count_parameters(body, is_beta=exchange.is_beta)
                 check_count_request(body, request.headers["anthropic-version"])
                 await exchange.json({"input_tokens": count_input_tokens(body)})
         elif request.path == _MODELS:

@@ -110,9 +110,6 @@ def check_count_request(body: Mapping[str, Any], api_version: str) -> None:
     """
     _check_required(body, ("model", "messages"))
     _check_model(body["model"])
-    for name in ("max_tokens", "stream"):
-        if name in body:
-            _refuse(f"{name}: Extra inputs are not permitted")
     _check_prompt(body, api_version)
 
 
