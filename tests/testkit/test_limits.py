@@ -202,3 +202,26 @@ def test_a_limit_of_nothing_is_a_value_error(name):
         Limits(**{name: 0})
     with pytest.raises(ValueError, match=f"{name} must be above 0"):
         Limits(**{name: math.nan})
+
+
+def counted(client, **parameters):
+    return client.messages.count_tokens(model=REQUEST["model"], messages=MESSAGES, **parameters).input_tokens
+
+
+def test_counts_have_a_limit_of_their_own_that_all_models_share(connect, clock):
+    with Simulator(limits=Limits(rpm=1, count_rpm=2), clock=clock) as sim:
+        client = connect(sim)
+        assert counted(client) == INPUT
+        client.messages.count_tokens(model="claude-haiku-5-5", messages=MESSAGES)
+        with pytest.raises(anthropic.RateLimitError, match="rate limit of 2 requests per minute") as caught:
+            counted(client)
+        assert caught.value.response.headers["retry-after"] == "30"
+        assert client.messages.create(**REQUEST).content
+        clock.now += 30
+        assert counted(client) == INPUT
+
+
+def test_counts_are_not_limited_by_the_limits_of_messages(connect, clock):
+    with Simulator(limits=Limits(rpm=1, itpm=1), clock=clock) as sim:
+        client = connect(sim)
+        assert [counted(client) for _ in range(3)] == [INPUT] * 3

@@ -9,6 +9,7 @@ import pytest
 
 from seawall_testkit import Simulator, Switches
 from seawall_testkit.headers import VERSIONS
+from seawall_testkit.models import CATALOGUE, OF_THE_SDK
 
 MESSAGES = [{"role": "user", "content": "Tell me everything."}]
 BODY = {"model": "claude-opus-5-5", "max_tokens": 1000, "messages": MESSAGES}
@@ -28,6 +29,9 @@ def post(sim, body=None, *, headers=None, path="/v1/messages", **raw):
 
 def without(name):
     return {key: value for key, value in BODY.items() if key != name}
+
+
+COUNT = without("max_tokens")
 
 
 def said(*turns):
@@ -199,9 +203,58 @@ def test_what_only_python_takes_for_json_is_refused(sim, content):
     assert "not valid JSON" in response.json()["error"]["message"]
 
 
-def test_an_unknown_model_is_not_found(sim):
-    response = post(sim, BODY | {"model": "gpt-9"})
-    assert (response.status_code, response.json()["error"]["message"]) == (404, "model: gpt-9")
+UNKNOWN = [
+    "gpt-9",
+    "claude-4-5-haiku",
+    "claude-sonet-4-5",
+    "claude-opus-9",
+    "claude-opus-5-5-latest",
+    "claude-opus-5-5-2026",
+    "claude-haiku-4-6",
+    "claude-sonnet-5-1",
+    "claude-3-5-haiku",
+    "claude-3-6-sonnet-20241022",
+    "Claude-opus-5-5",
+    "claude-opus-5-5 ",
+    "claude-opus",
+    "claude-",
+    "",
+]
+
+
+@pytest.mark.parametrize("model", UNKNOWN)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+def test_an_unknown_model_is_not_found(sim, path, model):
+    response = post(sim, (COUNT if "count" in path else BODY) | {"model": model}, path=path)
+    error = {"type": "not_found_error", "message": f"model: {model}"}
+    assert (response.status_code, response.json()["error"]) == (404, error)
+
+
+RECORDED = {
+    "claude-opus-4-1-20250805",
+    "claude-sonnet-4-0",
+    "claude-sonnet-4-20250514",
+    "claude-3-7-sonnet-20250219",
+    "claude-3-5-haiku-latest",
+    "claude-3-opus-20240229",
+    "claude-2.1",
+}
+
+
+@pytest.mark.parametrize("model", sorted({*CATALOGUE, *OF_THE_SDK, *RECORDED}))
+def test_models_of_the_sdk_and_of_recordings_are_known(sim, model):
+    found = httpx2.get(f"{sim.base_url}/v1/models/{model}", headers=HEADERS)
+    assert (found.status_code, found.json()["id"]) == (200, model)
+
+
+def test_a_simulator_can_be_told_of_more_models():
+    with Simulator(more_models=["claude-next"]) as sim:
+        assert post(sim, BODY | {"model": "claude-next"}).status_code == 200
+        assert (
+            post(sim, COUNT | {"model": "claude-next"}, path="/v1/messages/count_tokens").status_code == 200
+        )
+        assert httpx2.get(sim.base_url + "/v1/models/claude-next", headers=HEADERS).status_code == 200
+        assert post(sim, BODY | {"model": "claude-nest"}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -332,9 +385,6 @@ def test_other_paths_and_methods_are_refused(sim, method, path, status):
 
 def test_count_tokens_takes_no_max_tokens(sim):
     assert post(sim, BODY, path="/v1/messages/count_tokens").status_code == 400
-
-
-COUNT = without("max_tokens")
 
 
 @pytest.mark.parametrize(

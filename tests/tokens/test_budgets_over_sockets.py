@@ -173,7 +173,7 @@ def test_a_budget_of_a_caller_is_used_up_by_no_other():
 
 
 def test_a_model_without_a_price_is_refused_under_a_dollar_budget_and_not_under_one_in_tokens():
-    with Simulator() as simulator:
+    with Simulator(more_models=["claude-next-9"]) as simulator:
         with pytest.raises(
             seawall.RequestRejectedError, match=r"'claude-next-9' has no price, and is not free"
         ):

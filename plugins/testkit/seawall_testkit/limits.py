@@ -23,7 +23,7 @@ _UNITS = {"requests": "requests", "input-tokens": "input tokens", "output-tokens
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits per minute and model class; None is no limit."""
+    """Limits per minute and, but for `count_rpm`, model class; None is no limit."""
 
     rpm: int | None = None
     """Requests."""
@@ -33,9 +33,11 @@ class Limits:
     """Output tokens."""
     depth: float = 60.0
     """Seconds of replenishment that a full bucket holds; 1.0 enforces 60 a minute as one a second."""
+    count_rpm: int | None = None
+    """Requests that count tokens, of all models together; no other limit is on them."""
 
     def __post_init__(self) -> None:
-        for name in ("rpm", "itpm", "otpm", "depth"):
+        for name in ("rpm", "itpm", "otpm", "depth", "count_rpm"):
             value = getattr(self, name)
             # of what is no number neither is true
             if value is not None and not 0 < value < math.inf:
@@ -85,10 +87,14 @@ class RateLimiter:
         limits: None limits nothing.
         options: of the simulator.
         full: whether buckets begin full, as a client expects, or empty.
+        by_class: whether each class of models has buckets of its own.
     """
 
-    def __init__(self, limits: Limits | None, options: Options, *, full: bool = True) -> None:
+    def __init__(
+        self, limits: Limits | None, options: Options, *, full: bool = True, by_class: bool = True
+    ) -> None:
         self._limits = limits
+        self._by_class = by_class
         self._full = full
         self._reserves = options.otpm_mode == "reserve_max_tokens"
         self._switches = options.switches
@@ -173,7 +179,7 @@ class RateLimiter:
     def _buckets(self, model: str) -> Mapping[str, Bucket]:
         if self._limits is None:
             return {}
-        name = rate_limit_class(model)
+        name = rate_limit_class(model) if self._by_class else ""
         if name not in self._classes:
             limits = self._limits
             rates = {"requests": limits.rpm, "input-tokens": limits.itpm, "output-tokens": limits.otpm}

@@ -62,7 +62,7 @@ class Messages:
             RequestError: the request is refused; nothing was sent.
         """
         check_message_parameters(body, is_beta=exchange.is_beta)
-        check_message_request(body, exchange.request.headers["anthropic-version"])
+        check_message_request(body, exchange.request.headers["anthropic-version"], self._options.more_models)
         conversation = Conversation.of(body["messages"], body.get("system"))
         conversation = self._composer.resumed(conversation, body)
         check_last_message(body, is_paused=conversation.way == "paused")

@@ -7,7 +7,9 @@ forced tools in the model pages of platform.claude.com/docs (state of November 2
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
+
+from anthropic.types import ModelParam
 
 _NUMBER = re.compile(r"(?<!\d)\d{1,2}(?!\d)")
 _FAMILY = re.compile(r"opus|sonnet|haiku|fable|mythos")
@@ -38,7 +40,31 @@ CATALOGUE = (
     "claude-sonnet-4-5",
     "claude-haiku-4-5",
 )
-"""What `GET /v1/models` lists, newest first. Requests may name any model that begins with `claude-`."""
+"""What `GET /v1/models` lists, newest first."""
+
+OF_THE_SDK = frozenset(name for name in get_args(get_args(ModelParam)[0]) if isinstance(name, str))
+"""Those that the installed SDK names: a newer one names newer models."""
+_VERSIONS = {
+    "opus": {(3, 0), (4, 0), (4, 1), (4, 5), (4, 6), (4, 7), (4, 8), (5, 0), (5, 5)},
+    "sonnet": {(3, 0), (3, 5), (3, 7), (4, 0), (4, 5), (4, 6), (5, 0), (5, 5)},
+    "haiku": {(3, 0), (3, 5), (4, 5), (5, 5)},
+    "fable": {(5, 0), (5, 1), (5, 2)},
+    "mythos": {(5, 0), (5, 1), (5, 2)},
+}
+"""Every version that there has been of a line, retired ones too."""
+_NAME = re.compile(
+    r"claude-(?:3(?:-[57])?-(?:opus|sonnet|haiku)-(?:\d{8}|latest)"
+    r"|(?:opus|sonnet|haiku|fable|mythos)-\d(?:-\d)?(?:-\d{8})?"
+    r"|mythos-preview|2\.[01])"
+)
+"""Up to version 3 the line came last and a date was needed; recorded: `claude-4-5-haiku` is not found."""
+
+
+def is_known(model: str) -> bool:
+    """Whether a model of this name exists, or did; of a snapshot any date is taken for right."""
+    if model in OF_THE_SDK:
+        return True
+    return bool(_NAME.fullmatch(model)) and version(model) in _VERSIONS.get(family(model), {version(model)})
 
 
 def family(model: str) -> str:

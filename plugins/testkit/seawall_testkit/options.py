@@ -58,6 +58,7 @@ class Options:
     ping_interval: float | None = None
     misbehaviour: tuple[Misbehaviour, ...] = (Misbehaviour.EXACT,)
     repeat_words: int = 6
+    more_models: tuple[str, ...] = ()
     api_key: str | None = field(default=None, repr=False)
     limits: Limits | None = None
     otpm_mode: OtpmMode = "actual"

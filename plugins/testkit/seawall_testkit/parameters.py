@@ -1,4 +1,4 @@
-"""The parameters that a request may have: those that the installed SDK knows, and those of earlier versions."""
+"""The parameters of a request: those that the installed SDK knows, and those of earlier versions."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from seawall_testkit.errors import RequestError
 from seawall_testkit.exchange import Exchange, json_object
 from seawall_testkit.headers import check_content_type, check_headers
 from seawall_testkit.ids import new_id
+from seawall_testkit.limits import Limits, RateLimiter
 from seawall_testkit.messages import Messages
 from seawall_testkit.parameters import check_count_parameters
 from seawall_testkit.validation import check_count_request
@@ -52,6 +53,9 @@ class Responder:
     ) -> None:
         self._messages = Messages(options, journal, refuse_connections)
         self._api_key = options.api_key
+        self._more_models = options.more_models
+        counts = Limits(rpm=options.limits.count_rpm, depth=options.limits.depth) if options.limits else None
+        self._counts = RateLimiter(counts, options, by_class=False)
         self._html_413 = options.switches.html_413
         self.outage: Outage | None = None
         """What message requests are answered with."""
@@ -72,6 +76,17 @@ class Responder:
         await asyncio.sleep(outage.seconds)
         raise RequestError(outage.status)
 
+    async def _count(self, exchange: Exchange, body: dict[str, Any]) -> None:
+        check_count_parameters(body, is_beta=exchange.is_beta)
+        check_count_request(body, exchange.request.headers["anthropic-version"], self._more_models)
+        self._counts.admit(body["model"], 0, 0)
+        await exchange.json({"input_tokens": count_input_tokens(body)})
+
+    def _model(self, model: str) -> dict[str, Any]:
+        if not models.is_known(model) and model not in self._more_models:
+            raise RequestError(404, f"model: {model}")
+        return models.model_info(model)
+
     async def _route(self, exchange: Exchange) -> None:
         request = exchange.request
         check_headers(request.headers, self._api_key)
@@ -89,14 +104,13 @@ class Responder:
                 await self._messages.answer(exchange, body)
             else:
                 check_count_parameters(body, is_beta=exchange.is_beta)
-                check_count_request(body, request.headers["anthropic-version"])
-                await exchange.json({"input_tokens": count_input_tokens(body)})
+                await self._count(exchange, body)
         elif request.path == _MODELS:
             _check_method(request, "GET")
             await exchange.json(_listing())
         elif request.path.startswith(_MODELS + "/"):
             _check_method(request, "GET")
-            await exchange.json(_model(request.path.removeprefix(_MODELS + "/")))
+            await exchange.json(self._model(request.path.removeprefix(_MODELS + "/")))
         else:
             raise RequestError(404, "Not Found")
 
@@ -104,12 +118,6 @@ class Responder:
 def _check_method(request: Request, method: str) -> None:
     if request.method != method:
         raise RequestError(405, "Method Not Allowed", headers={"allow": method})
-
-
-def _model(model: str) -> dict[str, Any]:
-    if model not in models.CATALOGUE:
-        raise RequestError(404, f"model: {model}")
-    return models.model_info(model)
 
 
 def _listing() -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Simulator:
         misbehaviour: how an answer begins that continues a broken one; of several, each continuation of a
             conversation takes the next one in turn.
         repeat_words: how many words `repeat`, `preamble` and `whitespace` repeat.
+        more_models: names of models that it knows besides the API's own.
         api_key: the only one that is accepted, as `x-api-key` or bearer token; None accepts any.
         limits: rate limits; None limits nothing and sends no rate-limit headers.
         otpm_mode: how output tokens are charged to the limit.
@@ -72,6 +73,7 @@ class Simulator:
         ping_interval: float | None = None,
         misbehaviour: Misbehaviour | str | Sequence[Misbehaviour | str] = Misbehaviour.EXACT,
         repeat_words: int = 6,
+        more_models: Sequence[str] = (),
         api_key: str | None = None,
         limits: Limits | None = None,
         otpm_mode: OtpmMode = "actual",
@@ -92,6 +94,7 @@ class Simulator:
             ping_interval=ping_interval,
             misbehaviour=misbehaviours_named(misbehaviour),
             repeat_words=repeat_words,
+            more_models=tuple(more_models),
             api_key=api_key,
             limits=limits,
             otpm_mode=otpm_mode,

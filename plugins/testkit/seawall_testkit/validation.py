@@ -13,19 +13,26 @@ from seawall_testkit.headers import VERSIONS
 from seawall_testkit.history import check_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _LEAST_BUDGET = 1024
 
 
-def check_message_request(body: Mapping[str, Any], api_version: str) -> None:
+def check_message_request(
+    body: Mapping[str, Any], api_version: str, more_models: Collection[str] = ()
+) -> None:
     """Refuses what `POST /v1/messages` refuses, but for what `check_last_message` does.
+
+    Args:
+        body: of the request.
+        api_version: its `anthropic-version`.
+        more_models: names that are known besides the API's own.
 
     Raises:
         RequestError: 400, or 404 for an unknown model.
     """
     _check_required(body, ("model", "max_tokens", "messages"))
-    _check_model(body["model"])
+    _check_model(body["model"], more_models)
     _check_max_tokens(body["max_tokens"], body["model"])
     _check_prompt(body, api_version)
     _check_sequences(body.get("stop_sequences"))
@@ -102,14 +109,14 @@ def check_last_message(body: Mapping[str, Any], *, is_paused: bool) -> None:
             )
 
 
-def check_count_request(body: Mapping[str, Any], api_version: str) -> None:
-    """Refuses what `POST /v1/messages/count_tokens` refuses.
+def check_count_request(body: Mapping[str, Any], api_version: str, more_models: Collection[str] = ()) -> None:
+    """Refuses what `POST /v1/messages/count_tokens` refuses; as `check_message_request`.
 
     Raises:
         RequestError: 400, or 404 for an unknown model.
     """
     _check_required(body, ("model", "messages"))
-    _check_model(body["model"])
+    _check_model(body["model"], more_models)
     _check_prompt(body, api_version)
 
 
@@ -119,10 +126,10 @@ def _check_required(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
             _refuse(f"{name}: Field required")
 
 
-def _check_model(model: object) -> None:
+def _check_model(model: object, more_models: Collection[str]) -> None:
     if not isinstance(model, str):
         _refuse("model: Input should be a valid string")
-    elif not model.startswith("claude-"):
+    elif not models.is_known(model) and model not in more_models:
         raise RequestError(404, f"model: {model}")
 
 
