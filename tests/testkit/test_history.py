@@ -22,6 +22,11 @@ def assistant(*content):
     return {"role": "assistant", "content": list(content)}
 
 
+def user(*content):
+    return {"role": "user", "content": list(content)}
+
+
+HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
 REFUSED = {
     "a search without its result": (
         [HELLO, assistant(WELL, SEARCH[0]), AND_THEN],
@@ -70,6 +75,38 @@ REFUSED = {
     "a tool call without its result": (
         [HELLO, assistant(WELL, USE), AND_THEN],
         "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each",
+    ),
+    "two tool calls of one id": (
+        [HELLO, assistant(USE, USE), {"role": "user", "content": [RESULT]}],
+        "messages.1.content.1: `tool_use` ids must be unique",
+    ),
+    "two results of one tool call": (
+        [HELLO, assistant(USE), {"role": "user", "content": [RESULT, RESULT]}],
+        "messages.2.content.1: each tool_use must have a single result. Found multiple `tool_result` blocks",
+    ),
+    "a tool's result after a text": (
+        [HELLO, assistant(USE), {"role": "user", "content": [WELL, RESULT]}],
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each",
+    ),
+    "a second tool's result after a text": (
+        [HELLO, assistant(USE, USE | {"id": "a"}), user(RESULT, WELL, RESULT | {"tool_use_id": "a"})],
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: a. Each",
+    ),
+    "a result of no tool call": (
+        [HELLO, assistant(USE), user(RESULT, RESULT | {"tool_use_id": "toolu_2"})],
+        "messages.2.content.1: unexpected `tool_use_id` found in `tool_result` blocks: toolu_2.",
+    ),
+    "the same result again after a text": (
+        [HELLO, assistant(USE), user(RESULT, WELL, RESULT)],
+        "messages.2.content.2: unexpected `tool_use_id` found in `tool_result` blocks: toolu_1.",
+    ),
+    "a marked thought": (
+        [HELLO, assistant({**THOUGHT, **MARK}, WELL), AND_THEN],
+        "messages.1.content.0.thinking.cache_control: Extra inputs are not permitted",
+    ),
+    "an hour's marker after one of five minutes": (
+        [user(WELL | MARK), user(WELL | HOUR)],
+        "cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m'",
     ),
     "a tool call by the user": (
         [{"role": "user", "content": [USE]}, {"role": "user", "content": [RESULT]}],
@@ -199,3 +236,47 @@ def test_server_tools_may_be_divided_among_neighbouring_assistant_turns():
         body = {"model": NEW, "max_tokens": 9, "messages": messages}
         response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers=HEADERS)
         assert response.status_code == 200
+
+
+ENABLED = {"model": OLD, "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+EXPECTED = "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`."
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [HELLO, assistant(USE), user(RESULT)],
+        [HELLO, assistant(USE), user(RESULT), assistant(USE), user(RESULT, WELL)],
+    ],
+)
+def test_a_turn_that_thought_goes_back_with_its_thought_while_tools_are_used(messages):
+    assert error_of(messages, **ENABLED).startswith(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("messages", "thinking"),
+    [
+        ([HELLO, assistant(USE), user(RESULT)], {"type": "disabled"}),
+        ([HELLO, assistant(USE), user(RESULT), assistant(WELL), AND_THEN], ENABLED["thinking"]),
+        ([HELLO, assistant(blocks.redacted(), USE), user(RESULT)], ENABLED["thinking"]),
+        (
+            [HELLO, assistant(blocks.redacted(), USE), user(RESULT), assistant(USE), user(RESULT, WELL)],
+            ENABLED["thinking"],
+        ),
+        (
+            [HELLO, assistant(WELL), AND_THEN, assistant(blocks.redacted(), USE), user(RESULT)],
+            ENABLED["thinking"],
+        ),
+    ],
+)
+def test_a_turn_needs_no_thought_where_it_had_none_or_its_tools_are_done(messages, thinking):
+    with Simulator() as sim:
+        body = ENABLED | {"messages": messages, "thinking": thinking}
+        response = httpx2.post(sim.base_url + "/v1/messages", json=body, headers=HEADERS)
+        assert response.status_code == 200, response.text
+
+
+def test_an_hours_marker_may_come_before_one_of_five_minutes():
+    with Simulator() as sim:
+        body = {"model": NEW, "max_tokens": 10, "messages": [user(WELL | HOUR), user(WELL | MARK)]}
+        assert httpx2.post(sim.base_url + "/v1/messages", json=body, headers=HEADERS).status_code == 200

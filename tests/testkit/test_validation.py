@@ -157,9 +157,55 @@ def test_a_right_request_is_answered(sim, extra):
 
 
 def test_sampling_parameters_are_refused_since_their_version(sim):
-    body = BODY | {"temperature": 0.5}
+    body = BODY | OLD | {"temperature": 0.5}
     assert post(sim, body, headers=HEADERS | LATEST).status_code == 400
     assert post(sim, body, headers=HEADERS).status_code == 200
+
+
+THINKING = {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"temperature": 0.5, "top_p": 0.9}, "`temperature` and `top_p` cannot both be specified"),
+        ({"temperature": 1.1}, "temperature: range: 0..1"),
+        ({"temperature": -0.1}, "temperature: range: 0..1"),
+        ({"temperature": "1"}, "temperature: range: 0..1"),
+        ({"temperature": True}, "temperature: range: 0..1"),
+        ({"top_p": 2}, "top_p: range: 0..1"),
+        ({"top_k": -2}, "top_k: Input should be an integer"),
+        ({"top_k": 1.5}, "top_k: Input should be an integer"),
+        (THINKING | {"temperature": 0.5}, "`temperature` may only be set to 1 when thinking is enabled."),
+        (THINKING | {"top_p": 0.5}, "`top_p` must be greater than or equal to 0.95"),
+        (THINKING | {"top_k": 5}, "`top_k` must be unset when thinking is enabled."),
+        ({"model": "claude-opus-4-7", "temperature": 0.5}, "`temperature` is deprecated for this model."),
+        ({"model": "claude-haiku-5-5", "top_k": 5}, "`top_k` is deprecated for this model."),
+        ({"model": "claude-mythos-preview", "top_p": 0.9}, "`top_p` is deprecated for this model."),
+    ],
+)
+def test_sampling_parameters_that_a_model_does_not_take_are_refused(sim, extra, said):
+    response = post(sim, BODY | OLD | extra)
+    assert (response.status_code, response.json()["error"]["message"][: len(said)]) == (400, said)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"temperature": 0, "top_k": 0},
+        {"top_k": -1},
+        {"temperature": 1.0},
+        {"top_p": 0.2},
+        {"temperature": None},
+        THINKING | {"temperature": 1},
+        THINKING | {"top_p": 0.95},
+        {"model": "claude-opus-4-6", "thinking": {"type": "adaptive"}, "temperature": 1.0},
+        {"model": "claude-sonnet-4-0", "temperature": 0.2, "top_p": 0.9},
+        {"model": "claude-opus-5-5", "temperature": None},
+    ],
+)
+def test_sampling_parameters_that_a_model_takes_are_taken(sim, extra):
+    assert post(sim, BODY | OLD | extra).status_code == 200
 
 
 DOCUMENT = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Ships."}}

@@ -39,18 +39,8 @@ def check_messages(messages: object, *, takes_system: bool) -> None:
         _check_content(position, message.get("content"))
         blocks = blocks_of(message["content"])
         _check_roles(position, message["role"], blocks)
-        results = {str(block.get("tool_use_id")) for block in blocks if block["type"] == "tool_result"}
-        if asked - results:
-            _refuse(
-                f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks "
-                f"immediately after: {', '.join(sorted(asked - results))}. Each `tool_use` block must have a "
-                "corresponding `tool_result` block in the next message."
-            )
-        if results - asked:
-            _refuse(
-                f"messages.{position}: unexpected `tool_use_id` found: {', '.join(sorted(results - asked))}"
-            )
-        asked = {str(block.get("id")) for block in blocks if block["type"] == "tool_use"}
+        _check_results(position, blocks, asked)
+        asked = _asked(position, blocks)
     running: dict[str, str] = {}
     for position, blocks, is_last in _assistant_turns(messages):
         running = _check_server_tools(position, blocks, running, is_last=is_last)
@@ -58,6 +48,83 @@ def check_messages(messages: object, *, takes_system: bool) -> None:
             _refuse(
                 f"messages.{position}: The final block in an assistant message "
                 f"cannot be `{blocks[-1]['type']}`."
+            )
+
+
+def check_tool_loop(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Refuses results of tools whose turn does not begin with the thought that it began with.
+
+    That is so where `thinking.type` is `enabled`; of `adaptive` it is recorded that it is not.
+
+    Args:
+        messages: of a request that `check_messages` let pass.
+
+    Raises:
+        RequestError: 400.
+    """
+    contents = [blocks_of(message["content"]) for message in messages]
+    if messages[-1]["role"] != "user" or not _has_result(contents[-1]):
+        return
+    asking = max(
+        (
+            position
+            for position, message in enumerate(messages)
+            if message["role"] == "user" and not _has_result(contents[position])
+        ),
+        default=-1,
+    )
+    turn = next(
+        position for position in range(asking + 1, len(messages)) if messages[position]["role"] == "assistant"
+    )
+    if contents[turn][0]["type"] not in _THOUGHTS:
+        _refuse(
+            f"messages.{turn}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
+            f"`{contents[turn][0]['type']}`. When `thinking` is enabled, a final `assistant` message must "
+            "start with a thinking block (preceeding the lastmost `tool_use` and `tool_result` blocks)."
+        )
+
+
+def _has_result(blocks: Sequence[Mapping[str, Any]]) -> bool:
+    return any(block["type"] == "tool_result" for block in blocks)
+
+
+def _asked(position: int, blocks: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The ids of the tool calls in a message."""
+    asked: set[str] = set()
+    for index, block in enumerate(blocks):
+        if block["type"] == "tool_use":
+            if str(block.get("id")) in asked:
+                _refuse(f"messages.{position}.content.{index}: `tool_use` ids must be unique")
+            asked.add(str(block.get("id")))
+    return asked
+
+
+def _check_results(position: int, blocks: Sequence[Mapping[str, Any]], asked: set[str]) -> None:
+    """Every call has one result in the next message, before anything else there."""
+    answered: set[str] = set()
+    for index, block in enumerate(blocks):
+        if block["type"] != "tool_result":
+            break
+        use = str(block.get("tool_use_id"))
+        if use in answered:
+            _refuse(
+                f"messages.{position}.content.{index}: each tool_use must have a single result. Found "
+                f"multiple `tool_result` blocks with id: {use}"
+            )
+        answered.add(use)
+    if asked - answered:
+        _refuse(
+            f"messages.{position - 1}: `tool_use` ids were found without `tool_result` blocks "
+            f"immediately after: {', '.join(sorted(asked - answered))}. Each `tool_use` block must have a "
+            "corresponding `tool_result` block in the next message."
+        )
+    for index, block in enumerate(blocks):
+        use = str(block.get("tool_use_id"))
+        if block["type"] == "tool_result" and not (index < len(answered) and use in asked):
+            _refuse(
+                f"messages.{position}.content.{index}: unexpected `tool_use_id` found in `tool_result` "
+                f"blocks: {use}. Each `tool_result` block must have a corresponding `tool_use` block in the "
+                "previous message."
             )
 
 
@@ -74,6 +141,8 @@ def _check_content(position: int, content: object) -> None:
             _refuse(f"{where}.type: Field required")
         if block["type"] == "text" and not isinstance(block.get("text"), str):
             _refuse(f"{where}.text: Field required")
+        if block["type"] in _THOUGHTS and "cache_control" in block:
+            _refuse(f"{where}.{block['type']}.cache_control: Extra inputs are not permitted")
         if block["type"] == "text" and not block["text"].strip():
             _refuse("messages: text content blocks must be non-empty")
 

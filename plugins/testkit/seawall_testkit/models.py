@@ -86,6 +86,16 @@ def accepts_prefill(model: str) -> bool:
     return family(model) not in _NEVER_PREFILL and version(model) <= (4, 5)
 
 
+def accepts_sampling(model: str) -> bool:
+    """Whether it takes `temperature`, `top_p` and `top_k`: 4.6 and older."""
+    return family(model) not in _NEVER_PREFILL and version(model) <= (4, 6)
+
+
+def accepts_both_samplings(model: str) -> bool:
+    """Whether it takes `temperature` and `top_p` together: 4.0 and older, as recorded."""
+    return version(model) <= (4, 0)
+
+
 def accepts_forced_tools(model: str) -> bool:
     """Whether `tool_choice` may be `any` or `tool`."""
     newest = (5, 1) if family(model) in _NEVER_PREFILL else (5, 5)

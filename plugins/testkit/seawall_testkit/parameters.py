@@ -12,14 +12,13 @@ from anthropic.types.beta import (
 )
 
 from seawall_testkit.errors import RequestError
+from seawall_testkit.sampling import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _IN_HEADERS = frozenset({"betas", "user_profile_id", "workspace_id"})
 """Arguments of the SDK's methods that it sends as headers."""
-_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
-"""Parameters of a message before version 2026-10-21."""
 _EARLIER_BETA = frozenset({"output_format"})
 """What `output_config.format` was called in the beta `structured-outputs`; recorded."""
 
@@ -53,7 +52,7 @@ def _of_messages(*, is_beta: bool) -> frozenset[str]:
     types = [message_create_params.MessageCreateParamsStreaming]
     if is_beta:
         types.append(beta_create_params.MessageCreateParamsStreaming)
-    return _names(types) | _SAMPLING | (_EARLIER_BETA if is_beta else frozenset())
+    return _names(types) | PARAMETERS | (_EARLIER_BETA if is_beta else frozenset())
 
 
 @cache

@@ -10,7 +10,8 @@ from seawall_testkit.cache import LIFETIMES, MOST_MARKERS, markers_of
 from seawall_testkit.conversation import blocks_of, count_input_tokens
 from seawall_testkit.errors import PREFILL_REFUSED, RequestError
 from seawall_testkit.headers import VERSIONS
-from seawall_testkit.history import check_messages
+from seawall_testkit.history import check_messages, check_tool_loop
+from seawall_testkit.sampling import check_sampling
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -35,6 +36,7 @@ def check_message_request(
     _check_model(body["model"], more_models)
     _check_max_tokens(body["max_tokens"], body["model"])
     _check_prompt(body, api_version)
+    check_sampling(body, api_version)
     _check_sequences(body.get("stop_sequences"))
     if not isinstance(body.get("stream"), bool | None):
         _refuse("stream: Input should be a valid boolean")
@@ -59,13 +61,10 @@ def _check_prompt(body: Mapping[str, Any], api_version: str) -> None:
 
 
 def _check_latest(body: Mapping[str, Any]) -> None:
-    """No sampling parameters, documents of the assistant or citations of the user.
+    """No documents of the assistant or citations of the user.
 
     That is what the latest version takes less than the one before (docs, api/migration-2026-10-21).
     """
-    for name in ("temperature", "top_p", "top_k"):
-        if name in body:
-            _refuse(f"{name}: sampling parameters are not supported in this API version")
     for position, message in enumerate(body["messages"]):
         for index, block in enumerate(blocks_of(message["content"])):
             where = f"messages.{position}.content.{index}"
@@ -169,6 +168,7 @@ def _check_thinking(body: Mapping[str, Any]) -> None:
         _refuse(f"thinking.enabled.budget_tokens: Input should be greater than or equal to {_LEAST_BUDGET}")
     elif budget >= body.get("max_tokens", math.inf):
         _refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")
+    check_tool_loop(body["messages"])
 
 
 def _check_tools(body: Mapping[str, Any]) -> None:
@@ -253,6 +253,12 @@ def _check_markers(markers: list[Any]) -> None:
             _refuse("cache_control.type: Input should be 'ephemeral'")
         if str(marker.get("ttl", "5m")) not in LIFETIMES:
             _refuse("cache_control.ttl: Input should be '5m' or '1h'")
+    lifetimes = [marker.get("ttl", "5m") for marker in markers]
+    if lifetimes != sorted(lifetimes):  # 1h before 5m
+        _refuse(
+            "cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
+            "block. Note that blocks are processed in the following order: tools, system, messages."
+        )
 
 
 def _refuse(message: str) -> NoReturn:
