@@ -49,7 +49,7 @@ def _check(body: Mapping[str, object], known: frozenset[str]) -> None:
 
 @cache
 def _of_messages(*, is_beta: bool) -> frozenset[str]:
-    types = [message_create_params.MessageCreateParamsStreaming]
+    types: list[type] = [message_create_params.MessageCreateParamsStreaming]
     if is_beta:
         types.append(beta_create_params.MessageCreateParamsStreaming)
     return _names(types) | PARAMETERS | (_EARLIER_BETA if is_beta else frozenset())
