@@ -103,7 +103,6 @@ class Responder:
                     await self._fail(self.outage)
                 await self._messages.answer(exchange, body)
             else:
-                check_count_parameters(body, is_beta=exchange.is_beta)
                 await self._count(exchange, body)
         elif request.path == _MODELS:
             _check_method(request, "GET")
