@@ -37,6 +37,8 @@ def test_the_plugin_adds_the_command(cli):
         (["--fault", "reset"], "needs either event= or byte="),
         (["--misbehaviour", "rude"], "start_over"),
         (["--rpm", "0"], "--rpm"),
+        (["--count-rpm", "0"], "--count-rpm"),
+        (["--api-key", ""], "--api-key"),
         (["--tokens-per-second", "0"], "--tokens-per-second"),
     ],
 )
@@ -76,22 +78,51 @@ def test_a_busy_port_is_an_error_without_a_traceback(cli):
     assert f"cannot listen on 127.0.0.1:{sim.port}" in result.output
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C cannot be sent to one process on Windows")
-def test_it_serves_until_ctrl_c_and_tells_each_request():
-    code = (
-        "import click, seawall_testkit as t; g = click.Group(); t.Testkit().register_commands(g);"
-        "g(['simulate', '--fault', 'status@1:529'])"
-    )
-    command = [sys.executable, "-u", "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+@pytest.fixture
+def simulating():
+    """Starts `simulate` in a process of its own, as a person does in a shell; ended by Ctrl-C."""
+    started = []
+
+    def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+        code = (
+            "import click, seawall_testkit as t; g = click.Group(); t.Testkit().register_commands(g);"
+            f"g({['simulate', *arguments]})"
+        )
+        command = [sys.executable, "-u", "-c", code]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
         announced = process.stdout.readline() + process.stdout.readline()
-        url = announced.split("ANTHROPIC_BASE_URL=")[1].split()[0]
-        body = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
-        headers = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
-        for status in (529, 200):
-            assert httpx2.post(url + "/v1/messages", json=body, headers=headers).status_code == status
-            assert f"POST /v1/messages {status}" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=10)
+        return process, announced.split("ANTHROPIC_BASE_URL=")[1].split()[0]
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
+
+
+def posted(address: str, *, key: str = "k", model: str = "claude-opus-5-5", **fields: int) -> int:
+    """Return the status that a small request gets."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], **fields}
+    headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+    return httpx2.post(address, json=body, headers=headers).status_code
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a console's Ctrl-C cannot be sent to one process on Windows")
+def test_it_serves_until_ctrl_c_and_tells_each_request(simulating):
+    process, url = simulating("--fault", "status@1:529")
+    for status in (529, 200):
+        assert posted(f"{url}/v1/messages", max_tokens=9) == status
+        assert f"POST /v1/messages {status}" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (130, "")
     assert output == "ended\n"
+
+
+def test_it_knows_the_key_and_the_models_and_counts_as_it_is_told(simulating):
+    _, url = simulating("--api-key", "right", "--model", "claude-next", "--count-rpm", "1")
+    assert posted(f"{url}/v1/messages", max_tokens=9) == 401
+    assert posted(f"{url}/v1/messages", max_tokens=9, key="right", model="claude-later") == 404
+    assert posted(f"{url}/v1/messages", max_tokens=9, key="right", model="claude-next") == 200
+    counts = [posted(f"{url}/v1/messages/count_tokens", key="right") for _ in range(2)]
+    assert counts == [200, 429]

@@ -28,6 +28,12 @@ class _FaultText(click.ParamType):  # type: ignore[type-arg]
             self.fail(str(error), param, ctx)
 
 
+def _not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise click.BadParameter("is empty; leave it out to accept any", ctx, param)
+    return value
+
+
 @click.command(
     epilog=f"Faults are KIND[@ATTEMPT[xTIMES]][:VALUE][,NAME=VALUE]... of the kinds {', '.join(KINDS)}."
 )
@@ -48,6 +54,9 @@ class _FaultText(click.ParamType):  # type: ignore[type-arg]
 @click.option("--rpm", type=click.IntRange(1), help="Requests per minute and model class.")
 @click.option("--itpm", type=click.IntRange(1), help="Input tokens per minute and model class.")
 @click.option("--otpm", type=click.IntRange(1), help="Output tokens per minute and model class.")
+@click.option("--count-rpm", type=click.IntRange(1), help="Requests per minute that count tokens.")
+@click.option("--model", "more_models", multiple=True, help="A model besides the API's own; may be repeated.")
+@click.option("--api-key", callback=_not_empty, help="The only key that is accepted; any if not given.")
 def simulate(
     *,
     port: int,
@@ -59,11 +68,15 @@ def simulate(
     rpm: int | None,
     itpm: int | None,
     otpm: int | None,
+    count_rpm: int | None,
+    more_models: tuple[str, ...],
+    api_key: str | None,
 ) -> None:
     """Serve a simulated Messages API on this machine, until Ctrl-C."""
     from seawall_testkit.limits import Limits
     from seawall_testkit.simulator import Simulator
 
+    limits = Limits(rpm, itpm, otpm, count_rpm=count_rpm)
     simulator = Simulator(
         port=port,
         seed=seed,
@@ -71,7 +84,9 @@ def simulate(
         tokens_per_second=tokens_per_second,
         faults=faults,
         misbehaviour=misbehaviour,
-        limits=Limits(rpm, itpm, otpm) if rpm or itpm or otpm else None,
+        more_models=more_models,
+        api_key=api_key,
+        limits=None if limits == Limits() else limits,
         observer=lambda received: click.echo(summary(received)),
     )
 
@@ -79,7 +94,8 @@ def simulate(
         click.echo(
             f"Simulated Messages API at {simulator.base_url} (Ctrl-C ends it). Point a client at it with"
         )
-        click.echo(f"  ANTHROPIC_BASE_URL={simulator.base_url} ANTHROPIC_API_KEY=test")
+        key = "test" if api_key is None else "..."  # it may be one that others must not see
+        click.echo(f"  ANTHROPIC_BASE_URL={simulator.base_url} ANTHROPIC_API_KEY={key}")
 
     try:
         simulator.serve_forever(announce)
