@@ -4,8 +4,9 @@ import random
 import re
 
 import pytest
+from anthropic import APIConnectionError
 
-from seawall import Reject, RequestRejectedError, hookimpl
+from seawall import GiveUp, Reject, RequestRejectedError, Retry, hookimpl
 from seawall.registry import installed
 from seawall_backoff import Backoff
 from seawall_testkit import assert_conforms
@@ -100,6 +101,16 @@ def test_the_same_plugin_without_the_mistake_conforms():
 def test_what_does_not_wait_is_let_pass():
     with Stage(bad.WakesALoop) as stage:
         assert list(checks.never_blocks(stage)) == []
+
+
+def test_a_reason_may_have_the_words_of_an_error_which_transports_tell_differently():
+    class TellsTheError:
+        @hookimpl
+        def on_error(self, call, error):
+            return Retry(0.0, str(error)) if isinstance(error, APIConnectionError) else GiveUp(str(error))
+
+    with Stage(TellsTheError) as stage:
+        assert list(checks.is_alike_in_both_drivers(stage)) == []
 
 
 def test_a_plugin_that_lets_no_call_through_leaves_none_reserved():

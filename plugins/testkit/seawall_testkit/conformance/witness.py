@@ -94,11 +94,12 @@ def _told(decision: object) -> object:
     match decision:
         case Reject(error):
             told: object = (type(error), _without_numbers(str(error)))
-        case Wait(_, reason) | Retry(_, reason) | Stop(reason) | Cut(reason) | GiveUp(reason):
+        case Wait(_, reason) | Stop(reason) | Cut(reason):
             told = _without_numbers(reason)
         case Amend(params, stream, timeout, headers, resume):
             told = (sorted(params), stream, timeout, sorted(headers), resume)
-        case Answer():
+        case Retry() | GiveUp() | Answer():
+            # a reason may have the words of an error, which differ between transports
             told = ()
         case _:
             return decision
