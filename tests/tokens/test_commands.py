@@ -128,6 +128,9 @@ def test_usage_in_colour_unless_no_color_is_set():
     assert "\x1b" not in run(usage, env={"NO_COLOR": None}).stdout
 
 
+@pytest.mark.skipif(
+    os.name == "nt", reason="of processes nothing is known on Windows; what they left is lost later"
+)
 def test_usage_says_what_was_estimated_and_what_was_lost(state):
     ledger = Ledger(state / "ledger.sqlite")
     one_call(ledger, "dear", is_estimated=True)
@@ -269,7 +272,8 @@ def test_the_commands_are_there_in_the_shell():
     out, _ = child.communicate(timeout=60)
     assert json.loads(out)["totals"]["attempts"] == 6
     child = process("count", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert child.communicate(b"one two", timeout=60) == (b"3  -\n", b"")
+    out, err = child.communicate(b"one two", timeout=60)
+    assert (out.split(), err) == ([b"3", b"-"], b"")
     child = process("usage", "--since", "never", stdout=subprocess.PIPE)
     out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (2, b"")

@@ -149,7 +149,7 @@ def test_what_is_known_of_an_ended_attempt_is_not_replaced_by_less(ledger):
     last = failed._replace(owner=None, wasted_output_tokens=7)
 
     def kept(*put):
-        ledger.path.unlink(missing_ok=True)
+        ledger._file.run(lambda connection: connection.execute("DELETE FROM attempts"))
         ledger._file.run(lambda connection: connection.executemany(PUT, put))
         return rows(ledger.path)[0]
 
