@@ -451,7 +451,6 @@ def circuit_after(simulator: Simulator, *, is_async: bool, hurry: Any) -> tuple[
 def test_callers_in_a_hurry_open_no_circuit_for_others(hurry: Any, *, is_async: bool) -> None:
     with Simulator() as simulator:
         failures, message = circuit_after(simulator, is_async=is_async, hurry=hurry)
-        assert len(simulator.requests) == 6 * 2 + 1
     assert {type(failure) for failure in failures} == {anthropic.APITimeoutError}
     assert message.content
 
