@@ -1,5 +1,6 @@
 """What all tests share, and the table of `docs/reference/continuation.md`, which a test run writes."""
 
+import logging
 import os
 import signal
 import tempfile
@@ -41,6 +42,14 @@ def _commands_of_plugins() -> Iterator[None]:
     before = dict(cli.commands)
     yield
     cli.commands = before
+
+
+@pytest.fixture(autouse=True)
+def _level_of_the_log() -> Iterator[None]:
+    """Take back what a command said about the log where a test ran it in this process."""
+    before = (own := logging.getLogger("seawall")).level
+    yield
+    own.setLevel(before)
 
 
 @pytest.fixture(scope="session", autouse=True)
