@@ -54,11 +54,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    """Take back what `--verbose` set."""
-    logger = logging.getLogger("seawall")
-    level, handlers = logger.level, list(logging.root.handlers)
+    """Take back the handler that `--verbose` set; its level, all tests take back."""
+    handlers = list(logging.root.handlers)
     yield
-    logger.setLevel(level)
     logging.root.handlers[:] = handlers
 
 
