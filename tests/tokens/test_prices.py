@@ -114,6 +114,9 @@ def test_searches_and_places_cost_too():
     assert searched == pytest.approx(10 * 1_000_000 / M)
     at_home = dollars("claude-opus-5-5", {"input_tokens": M, "inference_geo": "us"})
     assert at_home == pytest.approx(4.4)
+    # a search costs the same wherever the model runs
+    both = {"input_tokens": M, "server_tool_use": {"web_search_requests": 1000}, "inference_geo": "us"}
+    assert dollars("claude-opus-5-5", both) == pytest.approx(at_home + searched)
 
 
 def test_settings_come_first():

@@ -24,7 +24,7 @@ _HOUR_WRITE: Final = 1.6
 https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing"""
 _SHORT_WRITE: Final = 1.25
 _US_ONLY: Final = 1.1
-"""Factor for `inference_geo: "us"` (API.md, section 8)."""
+"""Factor for the tokens of `inference_geo: "us"` (API.md, section 8)."""
 _FAMILIES: Final = ((re.compile(r"claude-mythos-(5(?:-\d)?)(?:-\d{8})?"), r"claude-fable-\1"),)
 """Models that cost what another one does, where the table does not have them (API.md, section 8)."""
 _BARE: Final = re.compile(r"claude-[a-z0-9.-]*[a-z0-9]")
@@ -184,5 +184,5 @@ def _listed(
     except (LookupError, ValueError):
         # not there, or there without a price for what was used
         return None
-    dollars = float(found.total_price)
-    return dollars * _US_ONLY if context.get("inference_geo") == "us" else dollars
+    extra = _US_ONLY - 1 if context.get("inference_geo") == "us" else 0.0
+    return float(found.total_price) + extra * float(found.input_price + found.output_price)
