@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
-import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from anthropic._error_classes import make_status_error
 
 import seawall
 from calls import MESSAGES, MODEL, call
+from recordings import needs_recordings, recordings
 from seawall import (
     ConfigError,
     ContinuationMismatchError,
@@ -34,7 +32,6 @@ REQUEST = httpx2.Request("POST", "https://api.anthropic.com/v1/messages")
 RESPONSE = httpx2.Response(200, headers={"content-type": "text/html"}, request=REQUEST)
 NOW, AFTER, HOLD, NEVER = Verdict.NOW, Verdict.AFTER, Verdict.HOLD, Verdict.NEVER
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "retries.md"
-RECORDINGS = Path(os.environ.get("SEAWALL_RECORDINGS") or Path(__file__).parents[3] / "shared" / "data")
 
 
 def verdict(error: Exception, *, status: int | None = None, written: int = 0, **call: Any) -> Verdict:
@@ -475,15 +472,10 @@ def test_deadlines_that_pass_open_no_circuit_for_others(*, is_async: bool) -> No
 RECORDED = {400: NEVER, 401: NEVER, 404: NEVER, 429: AFTER}
 
 
-@pytest.mark.skipif(
-    not (RECORDINGS.is_file() or list(RECORDINGS.glob("exchanges*.jsonl.gz"))),
-    reason=f"no recorded exchanges at {RECORDINGS}: set SEAWALL_RECORDINGS to the file or its folder",
-)
+@needs_recordings
 def test_recorded_errors_are_of_the_row_of_their_status() -> None:
-    files = sorted(RECORDINGS.glob("exchanges*.jsonl.gz")) if RECORDINGS.is_dir() else [RECORDINGS]
-    rows = [json.loads(line) for path in files for line in gzip.decompress(path.read_bytes()).splitlines()]
     found, client = set(), anthropic.Anthropic(api_key="none")
-    for row in rows:
+    for row in recordings():
         if row["status"] < 400:
             continue
         headers = {k: v for k, v in dict(row["response_headers"]).items() if k.lower() != "content-encoding"}

@@ -1,15 +1,9 @@
-"""Recorded answers of the real Messages API, replayed through protected clients.
-
-They are in `../shared/data` (see its README), or where `SEAWALL_RECORDINGS` says: a file, or a folder.
-"""
+"""Recorded answers of the real Messages API, replayed through protected clients."""
 
 import asyncio
-import gzip
 import json
-import os
 import random
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -18,21 +12,16 @@ import pytest
 
 import seawall
 from calls import MESSAGES, MODEL, Witness
+from recordings import needs_recordings, recordings
 from seawall_streaming import Streaming, StreamingSettings
 
-NAME = "exchanges-dev.jsonl.gz"
-PLACE = Path(os.environ.get("SEAWALL_RECORDINGS") or Path(__file__).parents[3] / "shared" / "data")
-FILES = sorted(PLACE.glob("exchanges*.jsonl.gz")) if PLACE.is_dir() else [PLACE]
 PARAMS: dict[str, Any] = {"model": MODEL, "max_tokens": 1000, "messages": MESSAGES}
 SAMPLE = 40
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 PARTS = 4
 """Into how many tests the recordings are dealt, so that workers share them."""
 
-pytestmark = pytest.mark.skipif(
-    not (FILES and all(path.is_file() for path in FILES)),
-    reason=f"no recorded exchanges at {PLACE}: set SEAWALL_RECORDINGS to the file or its folder",
-)
+pytestmark = needs_recordings
 
 
 class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
@@ -62,9 +51,8 @@ class Wire(httpx2.MockTransport):
 
 
 @cache
-def recordings() -> tuple[dict[str, Any], ...]:
-    lines = [line for path in FILES for line in gzip.decompress(path.read_bytes()).splitlines()]
-    return tuple(row for row in map(json.loads, lines) if row["sse"])
+def streams() -> tuple[dict[str, Any], ...]:
+    return tuple(row for row in recordings() if row["sse"])
 
 
 def frames_of(row: dict[str, Any]) -> list[bytes]:
@@ -101,7 +89,7 @@ def surface(client: Any, row: dict[str, Any]) -> Any:
 
 
 def dealt(part: int) -> tuple[dict[str, Any], ...]:
-    return recordings()[part::PARTS]
+    return streams()[part::PARTS]
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -158,7 +146,7 @@ def test_the_surface_without_beta_keeps_what_the_sdk_leaves_out_there():
     found = set()
     with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=wire)) as bare:
         client = protected(bare)
-        for row in filter(is_beta, recordings()):
+        for row in filter(is_beta, streams()):
             wire.pieces = [row["response_body"].encode()]
             expected = client.beta.messages.create(**PARAMS).to_dict()
             # pydantic warns of block types that this surface has no class for
@@ -174,7 +162,7 @@ def sample() -> tuple[dict[str, Any], ...]:
     """The shortest recordings that together hold every type of block, delta and stop reason; some more."""
     chosen: list[dict[str, Any]] = []
     seen: set[str] = set()
-    ordered = sorted(recordings(), key=lambda row: len(row["response_body"]))
+    ordered = sorted(streams(), key=lambda row: len(row["response_body"]))
     for row in ordered:
         kinds = {json.dumps(kind) for event in events_of(row) for kind in kinds_of(event)}
         if kinds - seen:
@@ -275,5 +263,5 @@ def test_the_sample_holds_every_block_type_that_was_recorded():
         events = [event for row in rows for event in events_of(row)]
         return {event["content_block"]["type"] for event in events if event["type"] == "content_block_start"}
 
-    assert block_types(sample()) == block_types(recordings())
+    assert block_types(sample()) == block_types(streams())
     assert len(sample()) >= SAMPLE

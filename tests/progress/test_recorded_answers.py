@@ -1,33 +1,23 @@
-"""Recorded answers of the real API, fed to the hooks: are the tokens told near those it counted?
+"""Recorded answers of the real API, fed to the hooks: are the tokens told near those it counted?"""
 
-They are in `../shared/data` (see its README), or where `SEAWALL_RECORDINGS` says: a file, or a folder.
-"""
-
-import gzip
 import json
-import os
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import pytest
 
 from progress.followed import KEYS, Followed
+from recordings import needs_recordings, recordings
 from seawall_tokens import Estimator
 
-PLACE = Path(os.environ.get("SEAWALL_RECORDINGS") or Path(__file__).parents[3] / "shared" / "data")
-FILES = sorted(PLACE.glob("exchanges*.jsonl.gz")) if PLACE.is_dir() else [PLACE]
 ESTIMATOR = Estimator()
 SUMMARISE = ("claude-sonnet-4-2", "claude-sonnet-5")
 """Models of the recordings that show a summary of their thinking."""
 
-pytestmark = pytest.mark.skipif(
-    not (FILES and all(path.is_file() for path in FILES)),
-    reason=f"no recorded exchanges at {PLACE}: set SEAWALL_RECORDINGS to the file or its folder",
-)
+pytestmark = needs_recordings
 
 
 @dataclass
@@ -85,8 +75,7 @@ def answers() -> dict[str, list[Told]]:
     """What was told of each different streamed answer of 50 tokens and more, by kind."""
     found: dict[str, list[Told]] = defaultdict(list)
     seen = set()
-    for line in (line for path in FILES for line in gzip.decompress(path.read_bytes()).splitlines()):
-        row = json.loads(line)
+    for row in recordings():
         if not row["sse"] or row["status"] != 200 or row["suspect"]:
             continue
         data = [line[6:] for line in row["response_body"].splitlines() if line.startswith("data: {")]

@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import gzip
-import json
-import os
-from pathlib import Path
-
 import pytest
 
+from recordings import needs_recordings, recordings
 from seawall_testkit import Simulator
 from seawall_testkit.grammar import events_of, violations
 
@@ -172,17 +168,8 @@ def test_malformed_frames_are_a_value_error(raw):
         events_of(raw)
 
 
-def recorded_streams():
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    place = Path(os.environ.get("SEAWALL_RECORDINGS", beside))
-    file = place / "exchanges-dev.jsonl.gz" if place.is_dir() else place
-    if not file.is_file():
-        pytest.skip(f"no recorded traffic at {file}; set SEAWALL_RECORDINGS")
-    with gzip.open(file, "rt", encoding="utf-8") as lines:
-        return [row["response_body"] for row in map(json.loads, lines) if row["sse"]]
-
-
+@needs_recordings
 def test_recorded_streams_follow_the_grammar():
-    streams = recorded_streams()
+    streams = [row["response_body"] for row in recordings() if row["sse"]]
     assert len(streams) > 100
     assert [found for stream in streams if (found := violations(events_of(stream)))] == []

@@ -7,9 +7,11 @@ import anthropic
 import httpx2
 import pytest
 
+from recordings import needs_recordings, recordings
 from seawall_testkit import Simulator, Switches
 from seawall_testkit.headers import VERSIONS
 from seawall_testkit.models import CATALOGUE, OF_THE_SDK
+from seawall_testkit.parameters import check_message_parameters
 
 MESSAGES = [{"role": "user", "content": "Tell me everything."}]
 BODY = {"model": "claude-opus-5-5", "max_tokens": 1000, "messages": MESSAGES}
@@ -545,6 +547,69 @@ def test_what_is_no_parameter_is_refused_by_its_name(sim, path, name):
         400,
         f"{name}: Extra inputs are not permitted",
     )
+
+
+SAID = {"role": "user", "content": [{"type": "text", "text": "Hello."}]}
+
+
+def saying(**block):
+    return {"messages": [{"role": "user", "content": [block]}]}
+
+
+@pytest.mark.parametrize(
+    ("extra", "where"),
+    [
+        ({"messages": [SAID | {"name": "Ann"}]}, "messages.0.name"),
+        (saying(type="text", text="Hello.", cache_controll=None), "messages.0.content.0.text.cache_controll"),
+        (
+            saying(type="text", text="Hello.", cache_control={"type": "ephemeral", "tll": "1h"}),
+            "messages.0.content.0.text.cache_control.ephemeral.tll",
+        ),
+        (
+            saying(type="image", source={"type": "url", "url": "https://example.com/a.png", "detail": "low"}),
+            "messages.0.content.0.image.source.url.detail",
+        ),
+        ({"system": [{"type": "text", "text": "Be brief.", "role": "system"}]}, "system.0.role"),
+        ({"tools": [{"name": "book", "input_schema": {}, "parameters": {}}]}, "tools.0.custom.parameters"),
+        (
+            {"tools": [{"type": "custom", "name": "book", "input_schema": {}, "function": {}}]},
+            "tools.0.custom.function",
+        ),
+        ({"metadata": {"user_id": "a", "user": "b"}}, "metadata.user"),
+        ({"thinking": {"type": "disabled", "budget": 2000}}, "thinking.disabled.budget"),
+        ({"output_config": {"effort": "low", "verbosity": "low"}}, "output_config.verbosity"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/messages", EXTRA])
+def test_what_is_no_field_is_refused_by_its_path(sim, path, extra, where):
+    response = post(sim, BODY | extra, path=path)
+    assert (response.status_code, response.json()["error"]["message"]) == (
+        400,
+        f"{where}: Extra inputs are not permitted",
+    )
+
+
+def test_fields_of_a_count_are_looked_at_too(sim):
+    said = saying(type="text", text="Hello.", cache_controll=None)
+    assert post(sim, COUNT | said, path="/v1/messages/count_tokens").status_code == 400
+
+
+def test_a_schema_may_have_any_field(sim):
+    schema = {"type": "object", "properties": {}, "$schema": "x", "additionalProperties": False}
+    tools = [{"name": "book", "input_schema": schema, "cache_control": None}]
+    assert post(sim, BODY | {"tools": tools}).status_code == 200
+
+
+@needs_recordings
+def test_recorded_requests_have_fields_that_are_known():
+    answered = [
+        row["request"]
+        for row in recordings()
+        if row["request"] and row["status"] == 200 and row["endpoint"] == "/v1/messages"
+    ]
+    for body in answered:
+        check_message_parameters(body, is_beta=True)
+    assert len(answered) > 800
 
 
 @pytest.mark.parametrize(

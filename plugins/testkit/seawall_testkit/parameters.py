@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import (
     message_count_tokens_params as beta_count_tokens_params,
     message_create_params as beta_create_params,
 )
+from typing_extensions import get_type_hints
 
 from seawall_testkit.errors import RequestError
+from seawall_testkit.fields import strange_field
 from seawall_testkit.sampling import PARAMETERS
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ _EARLIER_BETA = frozenset({"output_format"})
 
 
 def check_message_parameters(body: Mapping[str, object], *, is_beta: bool) -> None:
-    """Refuses what is no parameter of `POST /v1/messages`, in the API's words.
+    """Refuses what is no parameter of `POST /v1/messages`, or no field of one, in the API's words.
 
     Args:
         body: of the request.
@@ -41,27 +43,32 @@ def check_count_parameters(body: Mapping[str, object], *, is_beta: bool) -> None
     _check(body, _of_counts(is_beta=is_beta))
 
 
-def _check(body: Mapping[str, object], known: frozenset[str]) -> None:
-    for name in body:
-        if name not in known:
-            raise RequestError(400, f"{name}: Extra inputs are not permitted")
+def _check(body: Mapping[str, object], known: Mapping[str, Any]) -> None:
+    for name, value in body.items():
+        strange = strange_field(value, known[name], name) if name in known else name
+        if strange is not None:
+            raise RequestError(400, f"{strange}: Extra inputs are not permitted")
 
 
 @cache
-def _of_messages(*, is_beta: bool) -> frozenset[str]:
+def _of_messages(*, is_beta: bool) -> Mapping[str, Any]:
     types: list[type] = [message_create_params.MessageCreateParamsStreaming]
     if is_beta:
         types.append(beta_create_params.MessageCreateParamsStreaming)
-    return _names(types) | PARAMETERS | (_EARLIER_BETA if is_beta else frozenset())
+    return {**dict.fromkeys(PARAMETERS | (_EARLIER_BETA if is_beta else frozenset())), **_kinds(types)}
 
 
 @cache
-def _of_counts(*, is_beta: bool) -> frozenset[str]:
+def _of_counts(*, is_beta: bool) -> Mapping[str, Any]:
     types: list[type] = [message_count_tokens_params.MessageCountTokensParams]
     if is_beta:
         types.append(beta_count_tokens_params.MessageCountTokensParams)
-    return _names(types) | (_EARLIER_BETA if is_beta else frozenset())
+    return {**dict.fromkeys(_EARLIER_BETA if is_beta else ()), **_kinds(types)}
 
 
-def _names(types: list[type]) -> frozenset[str]:
-    return frozenset(name for kind in types for name in kind.__annotations__) - _IN_HEADERS
+def _kinds(types: list[type]) -> dict[str, Any]:
+    """The type of each parameter that one of `types` has."""
+    kinds: dict[str, Any] = {}
+    for name, kind in (item for each in types for item in get_type_hints(each).items()):
+        kinds[name] = kinds[name] | kind if name in kinds else kind
+    return {name: kind for name, kind in kinds.items() if name not in _IN_HEADERS}
