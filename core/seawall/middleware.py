@@ -22,6 +22,7 @@ from seawall.exchange import Exchange, is_beta, is_message_request
 from seawall.hooks import Hooks
 from seawall.passage import apassed, passed
 from seawall.registry import configured_folder, configured_store, load
+from seawall.settings import Configuration
 from seawall.state import MemoryStore, Store
 from seawall.sync_driver import SyncBody, SyncDriver
 
@@ -158,13 +159,14 @@ def protect(
     if isinstance(client, type) or not (hasattr(client, "with_options") and hasattr(client, "middleware")):
         what = f"the class {client.__name__}" if isinstance(client, type) else type(client).__name__
         raise TypeError(f"protect() takes a client of the anthropic SDK from 2.12 on, not {what}")
-    hooks, store = load(settings, plugins), configured_store(settings)
+    configuration = Configuration(settings)
+    hooks, store = load(configuration, plugins), configured_store(configuration)
+    folder = configured_folder(configuration)
     others: list[Any] = [
         middleware for middleware in client.middleware if not isinstance(middleware, Protection)
     ]
     given = (known.retries for known in client.middleware if isinstance(known, Protection))
     retries = next(given, client.max_retries)
-    folder = configured_folder(settings)
     protection = Protection(hooks, client, retries, store=store, state_dir=folder)
     protected = client.with_options(
         middleware=[protection, *others],

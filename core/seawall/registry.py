@@ -1,9 +1,11 @@
 """Entry points and settings in, hooks out: which plugins there are, which of them run, their instances."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -74,7 +76,7 @@ def installed() -> dict[str, Installed]:
         ConfigError: Two distributions name a plugin alike.
     """
     found: dict[str, Installed] = {}
-    for point in entry_points(group=GROUP):
+    for point in _points(tuple((folder, _changed(folder)) for folder in sys.path)):
         # what a broken uninstall leaves behind has neither name nor version
         told: Any = point.dist.metadata if point.dist else {}
         name, version = (told.get(key, "unknown") for key in ("Name", "Version"))
@@ -89,13 +91,27 @@ def installed() -> dict[str, Installed]:
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
 
 
-def enabled(there: Mapping[str, Installed], arguments: Mapping[str, Any] | None = None) -> list[str]:
+@lru_cache(maxsize=1)
+def _points(_folders: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of the group: found anew when packages came into a folder or went from it."""
+    return tuple(entry_points(group=GROUP))
+
+
+def _changed(folder: str) -> int:
+    """When something came into a folder of `sys.path` last; 0 where there is no such folder."""
+    try:
+        return Path(folder).stat().st_mtime_ns  # of '' it is the working directory
+    except (OSError, ValueError):
+        return 0
+
+
+def enabled(there: Mapping[str, Installed], configuration: Configuration | None = None) -> list[str]:
     """Return the names of the plugins configured to run, in order; the standard ones when nothing says.
 
     Raises:
         ConfigError: A name is that of no installed plugin, or is there twice.
     """
-    configuration = Configuration({}, arguments)
+    configuration = configuration or Configuration()
     names = configuration.core().plugins
     if names is None:
         return [name for name in STANDARD if name in there]
@@ -103,13 +119,17 @@ def enabled(there: Mapping[str, Installed], arguments: Mapping[str, Any] | None 
     return names
 
 
-def load(arguments: Mapping[str, Any] | None = None, plugins: Sequence[str | object] | None = None) -> Hooks:
-    """Return the hooks of the plugins that run; arguments as of `protect`.
+def load(configuration: Configuration | None = None, plugins: Sequence[str | object] | None = None) -> Hooks:
+    """Return the hooks of the plugins that run.
+
+    Args:
+        configuration: What is configured; `None`: what files and variables say.
+        plugins: As of `protect`.
 
     Raises:
         ConfigError: A setting or a plugin is wrong.
     """
-    return Hooks.of(manager_of(instances(arguments, plugins)))
+    return Hooks.of(manager_of(instances(configuration, plugins)))
 
 
 def load_without_settings() -> Hooks:
@@ -124,14 +144,14 @@ def load_without_settings() -> Hooks:
     return Hooks.of(manager_of({name: plugin_class() for name, plugin_class in free.items()}))
 
 
-def configured_store(arguments: Mapping[str, Any] | None = None) -> Store:
+def configured_store(configuration: Configuration | None = None) -> Store:
     """Return the store that is configured; the same one for the same settings in one process.
 
     Raises:
         ConfigError: There is no such store, or the package it needs is missing.
         StoreError: Another process keeps the file of the store locked.
     """
-    configuration = Configuration({}, arguments)
+    configuration = configuration or Configuration()
     core = configuration.core()
     try:
         return shared_store(core.state, core.state_dir)
@@ -139,30 +159,30 @@ def configured_store(arguments: Mapping[str, Any] | None = None) -> Store:
         raise ConfigError(f"{configuration.place(('state',))}: {error}") from error
 
 
-def configured_folder(arguments: Mapping[str, Any] | None = None) -> Path | None:
+def configured_folder(configuration: Configuration | None = None) -> Path | None:
     """Return the folder for what is kept on this machine; `None`: none is configured, and the user has none.
 
     Raises:
         ConfigError: A setting is wrong.
     """
     with suppress(StoreUnavailableError):
-        return state_folder(Configuration({}, arguments).core().state_dir)
+        return state_folder((configuration or Configuration()).core().state_dir)
     return None
 
 
 def instances(
-    arguments: Mapping[str, Any] | None = None, plugins: Sequence[str | object] | None = None
+    configuration: Configuration | None = None, plugins: Sequence[str | object] | None = None
 ) -> dict[str, object]:
-    """Return the plugins that run, by name, in their order.
+    """Return the plugins that run, by name, in their order; arguments as of `load`.
 
     Raises:
         ConfigError: A setting or a plugin is wrong.
     """
-    there = installed()
-    entries = _given(plugins, there) if plugins is not None else enabled(there, arguments)
+    there, configuration = installed(), configuration or Configuration()
+    entries = _given(plugins, there) if plugins is not None else enabled(there, configuration)
     classes = {name: there[name].load() for name in entries if isinstance(name, str)}
     models = {name: model_of(plugin_class) for name, plugin_class in classes.items()}
-    configuration = Configuration(models, arguments)
+    configuration.know(models)
     configuration.check_names(there)
     return {
         name_of(entry): there[entry].make(classes[entry], configuration.table(entry, models[entry]))

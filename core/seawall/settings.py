@@ -8,9 +8,10 @@ one each.
 import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,15 +77,24 @@ class Configuration:
     """What all sources say together, and who said what.
 
     Args:
-        models: The tables that will be asked for, by name; variables are read in their types.
         arguments: What was passed to `protect`.
 
     Raises:
         ConfigError: A source cannot be read.
     """
 
-    def __init__(self, models: Mapping[str, type[BaseModel]], arguments: Mapping[str, Any] | None) -> None:
-        self.sources = [*_files(), *_variables(models), _arguments({} if arguments is None else arguments)]
+    def __init__(self, arguments: Mapping[str, Any] | None = None) -> None:
+        self._files = _files()
+        self._arguments = _arguments({} if arguments is None else arguments)
+        self.know({})
+
+    def know(self, models: Mapping[str, type[BaseModel]]) -> None:
+        """Note which tables will be asked for; variables are read in their types.
+
+        Raises:
+            ConfigError: A variable cannot be read.
+        """
+        self.sources = [*self._files, *_variables(models), self._arguments]
         """Who says something, in the order in which later ones win."""
         self.tables: dict[str, Any] = {}
         for source in self.sources:
@@ -204,24 +214,11 @@ def _is_ours(variable: str) -> bool:
 
 def _variables(models: Mapping[str, type[BaseModel]]) -> list[Source]:
     """Return one source for each variable, so that an error can name it; an empty variable says nothing."""
-    ours = sorted(variable for variable, value in os.environ.items() if value and _is_ours(variable))
-    if not ours:
-        return []
-    # a third of the start of `seawall plugins`, and mostly not needed
-    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict  # noqa: PLC0415
-
-    # aliases, since a plugin may be called like an attribute of the model
-    fields: dict[str, Any] = {
-        f"table_{number}": (kind | None, Field(None, validation_alias=_PREFIX + name))
-        for number, (name, kind) in enumerate({**TOP, **models}.items())
-    }
-    base = type("Base", (BaseSettings,), {"model_config": SettingsConfigDict(env_nested_delimiter="__")})
-    reader = EnvSettingsSource(create_model("Root", __base__=base, **fields))
     sources = []
-    for variable in ours:
-        reader.env_vars = {variable.lower(): os.environ[variable]}
+    for variable in sorted(name for name, value in os.environ.items() if value and _is_ours(name)):
         try:
-            tables = {alias.removeprefix(_PREFIX): value for alias, value in reader().items()}
+            said = _reader(tuple(models.items()))({variable.lower(): os.environ[variable]})
+            tables = {alias.removeprefix(_PREFIX): value for alias, value in said.items()}
         except (ValueError, RecursionError) as error:
             value = shown(os.environ[variable])
             raise ConfigError(
@@ -229,6 +226,28 @@ def _variables(models: Mapping[str, type[BaseModel]]) -> list[Source]:
             ) from error
         sources.append(Source(f"variable {variable}", tables, is_variable=True))
     return sources
+
+
+@lru_cache(maxsize=8)
+def _reader(models: tuple[tuple[str, type[BaseModel]], ...]) -> Callable[[dict[str, str]], dict[str, Any]]:
+    """Return what reads variables, in small letters, in the types of the core and of these tables."""
+    # a third of the start of `seawall plugins`, and mostly not needed
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict  # noqa: PLC0415
+
+    # aliases, since a plugin may be called like an attribute of the model
+    fields: dict[str, Any] = {
+        f"table_{number}": (kind | None, Field(None, validation_alias=_PREFIX + name))
+        for number, (name, kind) in enumerate((*TOP.items(), *models))
+    }
+    base = type("Base", (BaseSettings,), {"model_config": SettingsConfigDict(env_nested_delimiter="__")})
+    root: type[BaseSettings] = create_model("Root", __base__=base, **fields)
+
+    def read(variables: dict[str, str]) -> dict[str, Any]:
+        source = EnvSettingsSource(root)
+        source.env_vars = variables
+        return source()
+
+    return read
 
 
 def _check_variable(variable: str, valid: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from seawall.registry import (
     manager_of,
     name_of,
 )
+from seawall.settings import Configuration
 from seawall.state import READ, MemoryStore, SQLiteStore, Step
 from seawall_backoff import Backoff
 from seawall_streaming import Streaming
@@ -93,11 +95,22 @@ class Guard:
 def refusal(arguments: Any = None, plugins: Any = None) -> str:
     """The message of the `ConfigError` with which everything is refused."""
     with pytest.raises(ConfigError) as caught:
-        load(arguments, plugins)
+        load(Configuration(arguments), plugins)
     return str(caught.value)
 
 
 # -- which plugins run
+
+
+def test_a_plugin_that_is_installed_or_removed_while_the_process_runs_is_noticed(
+    here: Path, install: Install
+) -> None:
+    before = set(installed())
+    install("acme-guard", "guard", "guard_mod:Guard", GUARD)
+    assert set(installed()) - before == {"guard"}
+    (info,) = (here.parent / "site").glob("*.dist-info")
+    shutil.rmtree(info)
+    assert set(installed()) == before
 
 
 def test_nothing_configured_runs_the_five_standard_plugins_in_order() -> None:
@@ -129,7 +142,7 @@ def test_installed_lists_the_standard_plugins_first_and_others_by_name(install: 
 def test_a_third_party_plugin_runs_only_when_it_is_named(install: Install) -> None:
     install("guard-dist", "guard", "guard_mod:Guard", GUARD)
     assert list(instances()) == list(STANDARD)
-    assert list(instances({"plugins": ["guard"]})) == ["guard"]
+    assert list(instances(Configuration({"plugins": ["guard"]}))) == ["guard"]
 
 
 def test_a_third_party_plugin_that_is_not_named_is_not_even_imported(install: Install) -> None:
@@ -165,19 +178,19 @@ def test_plugins_given_to_protect_override_files_and_environment(
     (here / "seawall.toml").write_text('plugins = ["tokens"]')
     monkeypatch.setenv("SEAWALL_PLUGINS", '["files"]')
     assert list(instances()) == ["files"]
-    assert list(instances({"plugins": ["progress"]}, ["streaming"])) == ["streaming"]
+    assert list(instances(Configuration({"plugins": ["progress"]}), ["streaming"])) == ["streaming"]
 
 
 def test_names_and_instances_mix_and_keep_their_order() -> None:
     mine = Streaming()
-    found = instances({"backoff": {"max_attempts": 3}}, ["files", mine, "backoff"])
+    found = instances(Configuration({"backoff": {"max_attempts": 3}}), ["files", mine, "backoff"])
     assert list(found) == ["files", "Streaming", "backoff"]
     assert found["Streaming"] is mine
     assert isinstance(found["backoff"], Backoff)
 
 
 def test_plugins_may_come_from_an_iterator() -> None:
-    assert list(instances(None, iter(["files", "backoff"]))) == ["files", "backoff"]  # type: ignore[arg-type]
+    assert list(instances(plugins=iter(["files", "backoff"]))) == ["files", "backoff"]  # type: ignore[arg-type]
 
 
 def test_an_instance_is_called_by_its_name_or_else_by_its_class() -> None:
@@ -204,7 +217,7 @@ def retries(hooks: Any) -> int:
 
 
 def test_two_sets_of_hooks_hold_different_settings_of_one_plugin() -> None:
-    few, many = (load({"backoff": {"max_attempts": n}}, ["backoff"]) for n in (2, 5))
+    few, many = (load(Configuration({"backoff": {"max_attempts": n}}), ["backoff"]) for n in (2, 5))
     assert (retries(few), retries(many), retries(few)) == (2, 5, 2)
 
 
@@ -270,7 +283,7 @@ def test_a_wrong_entry_given_to_protect_is_not_blamed_on_a_file(
 def test_a_standard_plugin_that_is_not_installed_says_how_to_install_it() -> None:
     there = {name: plugin for name, plugin in installed().items() if name != "tokens"}
     with pytest.raises(ConfigError) as caught:
-        enabled(there, {"plugins": ["tokens"]})
+        enabled(there, Configuration({"plugins": ["tokens"]}))
     assert str(caught.value) == (
         "settings given to protect(): plugins: no plugin 'tokens' is installed; install it: "
         "pip install seawall-tokens"
@@ -390,7 +403,7 @@ def test_a_plugin_with_the_name_of_a_setting_is_refused_where_it_is_enabled(inst
     install("state-dist", "state", "guard_mod:Guard", GUARD)
     expected = "has the name of a setting of the core: it needs another entry point"
     assert refusal({"plugins": ["state"]}) == f"plugin 'state' of distribution 'state-dist' {expected}"
-    load({"plugins": ["backoff"]})
+    load(Configuration({"plugins": ["backoff"]}))
 
 
 def test_what_a_broken_uninstall_left_behind_is_listed_as_unknown(install: Install) -> None:
@@ -581,7 +594,7 @@ def test_a_module_may_be_a_plugin(install: Install) -> None:
         "from seawall import hookimpl\nname = 'm'\n@hookimpl\ndef on_error(error): pass",
     )
     module = __import__("m_mod")
-    assert [hook.plugin for hook in load(None, [module]).on_error] == ["m"]
+    assert [hook.plugin for hook in load(plugins=[module]).on_error] == ["m"]
 
 
 def test_the_settings_of_the_plugins_shipped_refuse_unknown_keys() -> None:
@@ -596,10 +609,10 @@ SET = Step("set", lambda _, arguments: (arguments["value"], None))
 
 
 def test_the_store_is_a_file_of_this_machine_unless_something_else_is_configured(here: Path) -> None:
-    store = configured_store({"state_dir": str(here / "state")})
+    store = configured_store(Configuration({"state_dir": str(here / "state")}))
     assert isinstance(store, SQLiteStore)
     assert store.path == here / "state" / "state.sqlite"
-    assert isinstance(configured_store({"state": "memory"}), MemoryStore)
+    assert isinstance(configured_store(Configuration({"state": "memory"})), MemoryStore)
 
 
 @pytest.mark.parametrize("said", [".state", "~/.state"])
@@ -616,14 +629,18 @@ def test_a_folder_is_the_same_one_wherever_its_settings_are_read(
     assert configured_folder() == there
     # a program may change its folder later
     relative = {"state_dir": "mine"}
-    assert configured_folder(relative) == here / "below" / "mine"
+    assert configured_folder(Configuration(relative)) == here / "below" / "mine"
 
 
 def test_the_same_settings_give_the_same_store(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEAWALL_STATE", "memory")
     configured_store().step(SET, key="a key of this test", value={"n": 1})
-    assert configured_store({"state": "memory"}).step(READ, key="a key of this test") == {"n": 1}
-    assert configured_store({"state": "sqlite", "state_dir": str(here)}) is not configured_store()
+    assert configured_store(Configuration({"state": "memory"})).step(READ, key="a key of this test") == {
+        "n": 1
+    }
+    assert (
+        configured_store(Configuration({"state": "sqlite", "state_dir": str(here)})) is not configured_store()
+    )
 
 
 @pytest.mark.parametrize("value", ["postgres", "", "redis:/x", "SQLITE"])
@@ -647,4 +664,4 @@ def test_a_password_in_the_address_of_a_store_is_not_told(here: Path) -> None:
 @pytest.mark.parametrize(("key", "value"), [("state", 3), ("state_dir", [1])])
 def test_a_setting_of_the_store_has_its_type(key: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"settings given to protect\\(\\): {key} = "):
-        configured_store({key: value})
+        configured_store(Configuration({key: value}))

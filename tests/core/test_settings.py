@@ -55,12 +55,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def configured(
+    arguments: dict[str, Any] | None = None, models: dict[str, type[BaseModel]] = MODELS
+) -> Configuration:
+    configuration = Configuration(arguments)
+    configuration.know(models)
+    return configuration
+
+
 def backoff(arguments: dict[str, Any] | None = None) -> dict[str, Any]:
-    return Configuration(MODELS, arguments).table("backoff", BackoffSettings).model_dump()
+    return configured(arguments).table("backoff", BackoffSettings).model_dump()
 
 
 def guard(arguments: dict[str, Any] | None = None) -> GuardSettings:
-    table = Configuration(MODELS, arguments).table("guard", GuardSettings)
+    table = configured(arguments).table("guard", GuardSettings)
     assert isinstance(table, GuardSettings)
     return table
 
@@ -70,7 +78,7 @@ def guard(arguments: dict[str, Any] | None = None) -> GuardSettings:
 
 def test_without_any_source_the_defaults_hold_and_nothing_names_plugins() -> None:
     assert backoff() == BackoffSettings().model_dump()
-    assert Configuration(MODELS, None).core().plugins is None
+    assert configured().core().plugins is None
 
 
 SOURCES = ["seawall.toml", "pyproject.toml", "variable", "argument"]
@@ -117,7 +125,7 @@ def test_sources_are_merged_key_by_key_at_every_depth(here: Path, monkeypatch: p
 
 def test_a_list_of_a_later_source_replaces_the_earlier_one(here: Path) -> None:
     (here / "seawall.toml").write_text('plugins = ["tokens", "backoff"]')
-    assert Configuration({}, {"plugins": ["files"]}).core().plugins == ["files"]
+    assert Configuration({"plugins": ["files"]}).core().plugins == ["files"]
 
 
 def test_files_are_found_above_the_working_directory_and_the_nearest_one_counts(
@@ -162,7 +170,7 @@ def test_a_deleted_working_directory_holds_no_files(tmp_path: Path) -> None:
 import os
 from seawall.settings import Configuration
 os.rmdir(os.getcwd())
-print(Configuration({}, None).tables)
+print(Configuration().tables)
 """
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -178,7 +186,7 @@ os.chdir("inner")
 os.chmod("..", 0o000)
 if os.geteuid() == 0:
     os.seteuid(65534)  # root may enter everything
-print(Configuration({}, None).tables)
+print(Configuration().tables)
 """
     (tmp_path / "inner").mkdir()
     try:
@@ -225,13 +233,13 @@ def test_an_empty_variable_leaves_the_file_as_it_is(here: Path, monkeypatch: pyt
     monkeypatch.setenv("SEAWALL_PLUGINS", "")
     monkeypatch.setenv("SEAWALL_GUARD__NOTE", "")
     assert guard().note == "a"
-    assert Configuration({}, None).core().plugins == ["backoff"]
+    assert Configuration().core().plugins == ["backoff"]
 
 
 @pytest.mark.parametrize("name", ["schema", "copy", "model_config", "_guard", "MyGuard", "table_0"])
 def test_a_plugin_may_have_any_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"SEAWALL_{name.upper()}__NOTE", "a")
-    configuration = Configuration({name: GuardSettings}, None)
+    configuration = configured(None, {name: GuardSettings})
     configuration.check_names([name])
     assert configuration.table(name, GuardSettings) == GuardSettings(note="a")
 
@@ -241,14 +249,14 @@ def test_a_plugin_may_have_any_name(name: str, monkeypatch: pytest.MonkeyPatch) 
 )
 def test_a_variable_of_somebody_else_is_left_alone(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "1")
-    Configuration(MODELS, None).check_names(MODELS)
+    configured().check_names(MODELS)
 
 
 # -- errors
 
 
 def read_everything(arguments: Any) -> None:
-    configuration = Configuration(MODELS, arguments)
+    configuration = configured(arguments)
     configuration.check_names(MODELS)
     configuration.core()
     for name, model in MODELS.items():
@@ -458,7 +466,7 @@ def test_an_error_in_the_arguments_says_that_they_were_given_to_protect(
 
 def test_a_setting_that_is_missing_everywhere_is_no_matter_of_any_file() -> None:
     with pytest.raises(ConfigError, match=r"^configuration: strict\.key is missing; it has no default$"):
-        Configuration(MODELS, None).table("strict", Strict)
+        configured().table("strict", Strict)
 
 
 def test_the_error_names_the_source_that_won(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -540,4 +548,4 @@ def test_a_setting_of_a_validator_of_its_own_says_what_it_said(here: Path) -> No
     with pytest.raises(
         ConfigError, match=r"seawall\.toml: even\.number = 3: input should be a multiple of 2$"
     ):
-        Configuration({}, None).table("even", Even)
+        Configuration().table("even", Even)

@@ -20,6 +20,7 @@ from files.test_content import png
 from pages import ROOT, blocks, close, execute, pages, point_to
 from seawall.cli import main
 from seawall.registry import STANDARD, instances
+from seawall.settings import Configuration
 from seawall_testkit import Simulator
 
 NAMED = [
@@ -141,7 +142,7 @@ def test_settings_are_valid(block, monkeypatch):
         module, _, plugin = place.partition(":")
         getattr(importlib.import_module(module), plugin).Settings.model_validate(told.pop(name))
         told["plugins"].remove(name)
-    instances(told, told.get("plugins", STANDARD))
+    instances(Configuration(told), told.get("plugins", STANDARD))
 
 
 @pytest.mark.parametrize("block", here(*SHELL), ids=str)

@@ -11,6 +11,7 @@ import seawall
 from pages import blocks, close, execute, point_to
 from seawall.cli import main
 from seawall.registry import instances
+from seawall.settings import Configuration
 from seawall_backoff import BackoffSettings
 from seawall_testkit import Fault, Simulator
 from stores import own_redis_server
@@ -138,7 +139,7 @@ def test_the_one_about_migration_asks_as_often_before_as_after(monkeypatch, tmp_
 def test_the_numbers_of_tenacity_are_those_of_the_settings(monkeypatch, tmp_path):
     (settings,) = blocks("docs/how-to/migrate.md", "toml")
     told = tomllib.loads(settings.text)
-    assert list(instances(told, ["backoff"])) == ["backoff"]
+    assert list(instances(Configuration(told), ["backoff"])) == ["backoff"]
     looping = blocks("docs/how-to/migrate.md", "python")[2].text
     backoff = BackoffSettings(**told["backoff"])
     assert f"stop_after_attempt({backoff.max_attempts}) | tenacity.stop_after_delay(600)" in looping

@@ -70,7 +70,7 @@ def test_a_real_call_is_told_from_its_first_wait_to_its_exact_end(mode):
 
 
 def test_progress_is_not_required():
-    hooks = load(None, [Progress()])
+    hooks = load(plugins=[Progress()])
     assert not any(hook.is_required for hook in hooks.on_chunk)
     asked = CallHooks(hooks)
     # a call it was never told of
@@ -84,7 +84,7 @@ def test_without_anybody_who_listens_there_is_no_thread():
 
 
 def test_the_plugin_asks_for_no_attention_before_a_wait_is_over():
-    hooks = load(None, [Progress(), "tokens"])
+    hooks = load(plugins=[Progress(), "tokens"])
     assert [hook.plugin for hook in hooks.pre_request][-1] != "tokens"
 
 

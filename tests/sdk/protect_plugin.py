@@ -143,5 +143,6 @@ def _maker(name: str) -> Callable[[Any], Middleware]:
 
     # The standard plugins but for backoff: it would multiply the SDK's retries, which the tests count.
     plugins = ["streaming", "tokens", "progress", "files"]
-    hooks = seawall.registry.load({}, [*plugins, StreamAll()] if name == "limit-zero" else plugins)
+    runs = [*plugins, StreamAll()] if name == "limit-zero" else plugins
+    hooks = seawall.registry.load(plugins=runs)
     return lambda client: seawall.middleware.Protection(hooks, client)

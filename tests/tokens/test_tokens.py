@@ -60,7 +60,7 @@ def test_a_text_is_counted_by_the_vocabulary_times_the_family(text, model, expec
 
 
 def test_the_core_asks_the_plugin():
-    assert CallHooks(load(None, [Tokens()])).estimate("word " * 1000, "claude-opus-5-5") == 1338
+    assert CallHooks(load(plugins=[Tokens()])).estimate("word " * 1000, "claude-opus-5-5") == 1338
 
 
 def test_before_the_first_attempt_the_vocabulary_is_loaded_where_it_may_block_and_then_no_more():
@@ -201,8 +201,8 @@ def with_budget(**budget):
 
 
 def test_it_sees_chunks_only_if_there_are_budgets():
-    assert not CallHooks(load(None, [Tokens()])).on_chunk
-    assert CallHooks(load(None, [with_budget()])).on_chunk
+    assert not CallHooks(load(plugins=[Tokens()])).on_chunk
+    assert CallHooks(load(plugins=[with_budget()])).on_chunk
 
 
 def test_under_a_budget_every_call_is_streamed_stopped_where_it_ends_and_settled():

@@ -66,7 +66,7 @@ def obstacle() -> list[str]:
     """Return what keeps all that is configured from being used, variables too; empty if nothing."""
     try:
         load()
-        configuration = Configuration({}, None)
+        configuration = Configuration()
         core = configuration.core()
     except ConfigError as error:
         return [str(error)]

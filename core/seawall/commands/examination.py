@@ -48,7 +48,7 @@ def examine(*, online: bool, clock: Callable[[], float] = time.time) -> Iterator
     except ConfigError as error:
         yield Finding("WRONG", f"configuration: {error} (see `seawall config check`)")
     else:
-        said = ", ".join(source.name for source in Configuration({}, None).sources if source.tables)
+        said = ", ".join(source.name for source in Configuration().sources if source.tables)
         yield Finding("ok", f"configuration: {said or 'nothing is set, the defaults hold'}")
         yield Finding("ok", f"plugins: {', '.join(names) or 'none run'}")
         yield state_directory()
@@ -100,7 +100,7 @@ def state_directory() -> Finding:
 
 def store() -> Finding:
     """Whether what calls share can be reached."""
-    wanted = Configuration({}, None).core().state
+    wanted = Configuration().core().state
     named = f"state: {shown(wanted)}"
     try:
         found = configured_store()

@@ -25,7 +25,7 @@ def list_plugins() -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    configuration = Configuration({}, None)
+    configuration = Configuration()
     is_said = configuration.core().plugins is not None
     click.echo()
     click.echo(

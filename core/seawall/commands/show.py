@@ -33,11 +33,12 @@ def effective(arguments: Mapping[str, Any] | None = None) -> Iterator[Setting]:
     Raises:
         ConfigError: One of them is wrong.
     """
-    there, names = installed(), enabled(installed(), arguments)
+    there, configuration = installed(), Configuration(arguments)
+    names = enabled(there, configuration)
     models = {name: model_of(there[name].load()) for name in names}
-    configuration = Configuration(models, arguments)
+    configuration.know(models)
     configuration.check_names(there)
-    core, folder = configuration.core(), configured_folder(arguments)
+    core, folder = configuration.core(), configured_folder(configuration)
     said = _Sources(configuration)
     yield said.setting(("plugins",), names)
     # a password may be in it
