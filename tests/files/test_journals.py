@@ -9,9 +9,11 @@ from files.commands import PROMPT
 from seawall_files.header import Header
 from seawall_files.journal import Journal
 from seawall_files.locks import TargetLock
+from seawall_files.places import journal_path
 from seawall_testkit import Fault, Simulator
 
 MESSAGES = [{"role": "user", "content": PROMPT}]
+BROKEN = Fault("error_event", event=100, error_type="invalid_request_error")
 
 
 class Journals:
@@ -27,10 +29,9 @@ class Journals:
 @pytest.fixture
 def journals(folder, seawall_here):
     """Two answers that are not whole, and a file that only looks like a journal."""
-    fault = Fault("error_event", event=100, error_type="invalid_request_error")
     (folder / "notes.md.seawall-journal").write_bytes(b"my notes")
     for name in ("answer.md", "other.md"):
-        with Simulator(faults=[fault], answer_tokens=900) as simulator:
+        with Simulator(faults=[BROKEN], answer_tokens=900) as simulator:
             seawall_here("run", "prompt.md", "-o", name, simulator=simulator)
     with Simulator(answer_tokens=900) as simulator:
         yield Journals(seawall_here, simulator)
@@ -63,6 +64,29 @@ def test_an_answer_is_resumed_where_it_is(folder, journals):
     assert (folder / "answer.md").read_text(encoding="utf-8") == journals.simulator.text_for(MESSAGES)
     assert not (folder / "answer.md.seawall-journal").exists()
     assert [request.way for request in journals.simulator.requests] == ["user_turn"]
+
+
+@pytest.mark.parametrize("given", ["the file", "its journal"])
+def test_a_name_too_long_for_that_of_a_journal_is_the_one_that_is_written(folder, seawall_here, given):
+    target = folder / f"{'船' * 70}.md"
+    with Simulator(faults=[BROKEN], answer_tokens=900) as simulator:
+        seawall_here("run", "prompt.md", "-o", target.name, simulator=simulator)
+    with Simulator(answer_tokens=900) as simulator:
+        path = target if given == "the file" else journal_path(target)
+        code, _, said = seawall_here("journals", "resume", path.name, simulator=simulator)
+        assert (code, said.startswith(f"{target.name}: ")) == (0, True), said
+        assert target.read_text(encoding="utf-8") == simulator.text_for(MESSAGES)
+    assert sorted(path.name for path in folder.iterdir()) == ["answer.md", "prompt.md", target.name]
+
+
+def test_an_answer_is_written_beside_its_journal_wherever_that_was_moved(folder, journals):
+    moved = folder / "elsewhere" / "moved.md"
+    moved.parent.mkdir()
+    journal_path(folder / "answer.md").rename(journal_path(moved))
+    code, _, said = journals("resume", str(moved))
+    assert code == 0, said
+    assert moved.read_text(encoding="utf-8") == journals.simulator.text_for(MESSAGES)
+    assert (folder / "answer.md").read_text(encoding="utf-8") == "old"
 
 
 def test_a_journal_is_discarded_when_that_is_confirmed(folder, journals):

@@ -109,6 +109,9 @@ def _target_of(journal: Path) -> Path:
 
 def _target(journal: Path, recovered: Recovered) -> Path:
     """Return what is saved to: beside its journal, wherever both were moved."""
-    beside = _target_of(journal)
-    # a long name is cut in that of its journal
-    return beside if journal_path(beside) == real_target(journal) else Path(recovered.header.target)
+    named = Path(recovered.header.target)
+    # a long name is cut in that of its journal, and a link has another one
+    for path in (journal.parent / named.name, named):
+        if journal_path(real_target(path)) == real_target(journal):
+            return path
+    return _target_of(journal)
