@@ -213,6 +213,17 @@ def test_a_file_open_as_text_is_refused() -> None:
         content_block(io.StringIO("x"))  # type: ignore[arg-type]
 
 
+def test_all_of_a_pipe_without_a_buffer_is_in_the_block() -> None:
+    class Pipe(io.BytesIO):
+        """Gives what is there, however much is asked for."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 7))
+
+    block, _ = content_block(Pipe(b"All of it is sent."))
+    assert block == {"type": "text", "text": "All of it is sent."}
+
+
 def test_a_file_that_is_given_open_stays_open() -> None:
     file = io.BytesIO(b"x")
     content_block(file)

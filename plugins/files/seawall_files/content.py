@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from seawall import estimate_tokens
 from seawall_files import pictures
@@ -37,7 +37,7 @@ def content_block(source: Source, *, model: str = DEFAULT_MODEL, encoding: str |
         OSError: It cannot be read.
     """
     with opened(source) as (file, name):
-        data = file.read(_MOST + 1)
+        data = _read(file, _MOST + 1)
     if len(data) > _MOST:
         raise _too_large(name, f"more than {_MOST:,} bytes")
     if encoding is None and (media_type := pictures.media_type(data)):
@@ -53,6 +53,15 @@ def content_block(source: Source, *, model: str = DEFAULT_MODEL, encoding: str |
         raise UnsuitableFileError(name, "is empty; the API takes no empty block")
     _check(len(json.dumps(text, ensure_ascii=False).encode(errors="surrogatepass")), name)
     return Content({"type": "text", "text": text}, estimate_tokens(text, model))
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """Return the first `size` bytes, less only of a file that has less: a pipe may give what is there."""
+    pieces = []
+    while size and (piece := file.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def _block(kind: str, data: bytes, media_type: str, name: str) -> dict[str, Any]:
