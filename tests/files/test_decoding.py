@@ -116,6 +116,11 @@ def test_bytes_that_are_not_in_the_encoding_say_where() -> None:
     assert "'f' is not ascii from byte 1 on" in refusal(b"a\x80", "ascii")
 
 
+def test_a_text_without_the_mark_of_the_encoding_that_is_given_is_not_in_it() -> None:
+    assert "'f' is not utf-16" in refusal("Grüße".encode("utf-16-le"), "utf-16")
+    assert text_of("Grüße".encode("utf-16-le"), "utf-16-le") == "Grüße"
+
+
 def test_an_encoding_that_there_is_not_is_a_lookup_error() -> None:
     for encoding in ("klingon", "hex"):
         with pytest.raises(LookupError, match=encoding):

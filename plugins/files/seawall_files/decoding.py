@@ -74,6 +74,10 @@ def decoded(file: BinaryIO, name: str, encoding: str | None = None) -> Iterator[
                 f"is not {found} from byte {at - held + error.start:,} on ({error.reason}); "
                 "give its encoding, or mend it",
             ) from error
+        except UnicodeError as error:
+            # where UTF-16 or UTF-32 lacks its mark, which says no place
+            why = f"is not {found}: {error}; give its encoding, or mend it"
+            raise UnsuitableFileError(name, why) from error
         if text:
             yield text
         at += len(piece)
