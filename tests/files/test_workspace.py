@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 
 from files.traps import DESCENTS
 from seawall_files import Deleted, UnsuitableFileError, Workspace, WorkspaceError
-from seawall_files.descent import by_pinning
+from seawall_files.descent import best_descent, by_pinning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from seawall_files.folder import Folder
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
 
@@ -272,6 +275,36 @@ def test_a_listing_leaves_out_what_cannot_be_given_back(workspace: Workspace, ro
     with suppress(OSError):  # macOS takes no such name
         Path(os.fsdecode(os.fsencode(root) + b"/\xff")).write_text("x")
     assert [entry.path for entry in workspace.list(recursive=True)] == ["d"]
+
+
+def test_a_folder_that_may_not_be_listed_keeps_nothing_out_of_the_others(tmp_path: Path) -> None:
+    def descend(folder: Folder, names: Sequence[str]) -> Folder:
+        if "theirs" in names:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "theirs")
+        return best_descent()(folder, names)
+
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "f").touch()
+    with Workspace(tmp_path, descend=descend) as workspace:
+        workspace.write("mine/f", "x")
+        assert [entry.path for entry in workspace.list(recursive=True)] == ["mine", "mine/f", "theirs"]
+        with pytest.raises(PermissionError, match="'theirs'"):
+            workspace.list("theirs")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="root acts as somebody else")
+def test_a_folder_that_may_not_be_listed_is_named() -> None:
+    # not in `tmp_path`, which nobody else may enter
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "a" / "b").mkdir(parents=True)
+        for folder in (Path(name), Path(name) / "a"):
+            folder.chmod(0o711)
+        os.seteuid(65534)
+        try:
+            with Workspace(name) as workspace, pytest.raises(PermissionError, match="'a'"):
+                workspace.list("a")
+        finally:
+            os.seteuid(0)
 
 
 # -- deleting

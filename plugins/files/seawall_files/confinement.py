@@ -141,15 +141,16 @@ class Confinement:
     def walk(self, names: Sequence[str], *, deep: bool) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
         """The names that lead to what is in a folder, in no order, with its status; no link is followed.
 
-        What vanishes meanwhile is left out, and what `is_fit` says no name of a path is.
+        Left out is what vanishes meanwhile, what is in folders that may not be listed, and what `is_fit` says
+        no name of a path is.
         """
         rest = [tuple(names)]
         while rest:
             above = rest.pop()
             try:
-                with self.folder(above) as folder:
+                with self.folder(above) as folder, named("/".join(above) or "."):
                     found = [(name, status) for name, status in folder.entries() if is_fit(name)]
-            except (FileNotFoundError, WorkspaceError):
+            except (FileNotFoundError, PermissionError, WorkspaceError):
                 if above == tuple(names):
                     raise
                 continue

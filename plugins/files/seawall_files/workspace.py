@@ -199,7 +199,9 @@ class Workspace:
                 self._append(folders, name, shown, content)
 
     def list(self, path: StrPath = ".", *, recursive: bool = False) -> tuple[Entry, ...]:
-        """Return the files and folders in a folder, by path; what a workspace does not take is left out.
+        """Return the files and folders in a folder, by path.
+
+        Left out is what a workspace does not take, and what is in folders beneath that may not be listed.
 
         Raises:
             WorkspaceError: The path is none that a workspace takes, or there are more than `max_files`.
