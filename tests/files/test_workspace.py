@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import tempfile
 import threading
@@ -188,6 +189,13 @@ def test_what_is_neither_text_nor_bytes_is_a_type_error(data: Any, workspace: Wo
     for operate in (workspace.write, workspace.replace, workspace.append):
         with pytest.raises(TypeError):
             operate("f", data)
+    assert names(root) == []
+
+
+def test_a_text_that_is_no_utf_8_is_refused_and_nothing_is_made(workspace: Workspace, root: Path) -> None:
+    for operate in (workspace.write, workspace.replace, workspace.append):
+        with pytest.raises(WorkspaceError, match=r"'d/f' would hold half a surrogate pair.* at character 2"):
+            operate("d/f", json.loads(r'"ab\ud83d"'))
     assert names(root) == []
 
 

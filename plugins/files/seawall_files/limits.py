@@ -34,8 +34,13 @@ class Limits:
         """Files that may be made before they are counted again."""
 
     def content(self, path: str, data: str | bytes) -> bytes:
-        """Return what is to be written as bytes, if it is not too much."""
-        content = data.encode() if isinstance(data, str) else bytes(memoryview(data))
+        """Return what is to be written as bytes, or raise the error of what is too much or no UTF-8."""
+        try:
+            content = data.encode() if isinstance(data, str) else bytes(memoryview(data))
+        except UnicodeEncodeError as error:
+            # as a model may say it: its tools get JSON, in which it can be escaped
+            why = f"would hold half a surrogate pair, which is no UTF-8, at character {error.start:,}"
+            raise WorkspaceError(path, why) from error
         self.check_size(path, len(content), "would hold")
         return content
 

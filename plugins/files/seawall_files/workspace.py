@@ -154,7 +154,8 @@ class Workspace:
 
         Raises:
             FileExistsError: Something is there; `replace` would replace it.
-            WorkspaceError: The path is none that a workspace takes, or a limit is reached.
+            WorkspaceError: The path is none that a workspace takes, a limit is reached, or the
+                text is no UTF-8.
             OSError: It cannot be written; there is no part of it.
         """
         shown, folders, name = self._parts(path)
@@ -167,7 +168,8 @@ class Workspace:
         """Let a file, there or not, hold `data` (text as UTF-8); it is the old one or the whole new one.
 
         Raises:
-            WorkspaceError: The path or the file is none that a workspace takes, or a limit is reached.
+            WorkspaceError: The path or the file is none that a workspace takes, a limit is reached, or the
+                text is no UTF-8.
             OSError: It cannot be written; the old file is as it was.
         """
         shown, folders, name = self._parts(path)
@@ -184,7 +186,8 @@ class Workspace:
         After an error the file is as it was. After a crash it may hold a part of `data`.
 
         Raises:
-            WorkspaceError: The path or the file is none that a workspace takes, or a limit is reached.
+            WorkspaceError: The path or the file is none that a workspace takes, a limit is reached, or the
+                text is no UTF-8.
             OSError: It cannot be written.
         """
         shown, folders, name = self._parts(path)
