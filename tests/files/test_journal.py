@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from files.failing import descriptors
 from seawall_files.errors import DamagedJournalError, JournalError
 from seawall_files.folder import Folder
 from seawall_files.header import Header
@@ -185,6 +186,15 @@ def test_a_folder_in_its_place_is_refused(path: Path) -> None:
     path.mkdir()
     with pytest.raises((JournalError, OSError)):
         recover(path)
+
+
+@posix
+def test_a_folder_in_its_place_is_refused_as_what_it_is_and_not_left_open(path: Path) -> None:
+    path.mkdir()
+    before = descriptors()
+    with pytest.raises(JournalError, match="is no file, so no journal; move it away"):
+        recover(path)
+    assert descriptors() == before
 
 
 @posix

@@ -223,10 +223,14 @@ def _reading(path: Path) -> Iterator[Reader]:
             if error.errno == errno.ELOOP:
                 raise JournalError(str(path), "is a link, no journal; move it away") from error
             raise
-        with io.FileIO(descriptor) as raw, io.BufferedReader(raw) as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise JournalError(str(path), "is no file, so no journal; move it away")
-            yield Reader(file, str(path))
+            # closed below, as it leaves open what it does not take
+            with io.FileIO(descriptor, closefd=False) as raw, io.BufferedReader(raw) as file:
+                yield Reader(file, str(path))
+        finally:
+            os.close(descriptor)
 
 
 def _opened(path: Path, end: int) -> int:
