@@ -17,6 +17,7 @@ from seawall_files.locks import TargetLock
 from seawall_files.places import holder_path, lock_path, real_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NEVER = 1e-9
@@ -149,6 +150,24 @@ def test_by_default_others_are_told_the_program_and_none_of_its_arguments(
         said = holder_path(target).read_text()
     assert '"command": "report"' in said
     assert "secret" not in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+@pytest.mark.parametrize(
+    "make",
+    [lambda path: path.touch(), lambda path: path.symlink_to("other"), lambda path: os.mkfifo(path, 0o600)],
+    ids=["of a dead holder", "a link", "a pipe"],
+)
+def test_a_holder_tells_of_itself_and_writes_over_no_other_file(
+    make: Callable[[Path], None], target: Path
+) -> None:
+    other, told = target.with_name("other"), holder_path(target)
+    other.write_text("mine")
+    make(told)
+    with TargetLock.take(target, timeout=0, command="me"):
+        assert '"command": "me"' in told.read_text()
+    assert other.read_text() == "mine"
+    assert list(target.parent.iterdir()) == [other]
 
 
 def test_targets_of_one_folder_have_locks_of_their_own(target: Path) -> None:

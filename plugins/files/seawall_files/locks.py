@@ -94,7 +94,10 @@ class TargetLock:
 def _tell(target: Path, command: str, now: float) -> None:
     """Write who has the lock."""
     said = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "command": command[:200]}
-    descriptor = os.open(holder_path(target), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    path = holder_path(target)
+    # that of a dead holder; or a link, over which another file would be written, or a pipe, which would block
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         json.dump(said, file)
 
