@@ -1,6 +1,7 @@
 """An answer that is saved: into its file when it is whole, into a journal until then."""
 
 import asyncio
+import contextvars
 import errno
 import itertools
 import logging
@@ -399,6 +400,21 @@ def test_an_abandoned_stream_leaves_a_journal(target):
         with saving(target):
             call(simulator, "sync", "messages.stream()", [*plugins(), files()])
     assert text(target) == TEXT
+
+
+def test_a_generator_may_be_driven_in_one_context_after_the_other(target):
+    """As frameworks do that take each piece of a body in a thread."""
+
+    def pieces():
+        with anthropic.Anthropic(base_url=simulator.base_url, api_key="test") as bare, saving(target):
+            client = seawall.protect(bare, plugins=[*plugins(), files()])
+            with client.messages.stream(**PARAMS) as stream:
+                yield from stream.text_stream
+
+    with Simulator(answer=TEXT) as simulator:
+        generator = pieces()
+        heard = list(iter(lambda: contextvars.copy_context().run(next, generator, None), None))
+    assert "".join(heard) == text(target) == TEXT
 
 
 def test_threads_that_began_before_know_nothing_of_it(target):

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar, Token
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +42,9 @@ class Saving(AbstractContextManager["Saving"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._token is not None:
-            _current.reset(self._token)
+            # a generator may be ended in another context than it began in, which is gone then
+            with suppress(ValueError):
+                _current.reset(self._token)
             self._token = None
         if kind is None and not self._has_begun:
             raise SavingError(
