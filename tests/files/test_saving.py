@@ -301,6 +301,7 @@ def test_an_error_inside_is_not_hidden_by_one_about_saving(target):
         ("folder", "it is no regular file"),
         ("loop", "it is no regular file"),
         ("n" * 300, "cannot be saved to: "),
+        ("nul\0.md", "cannot be saved to: embedded null"),
     ],
 )
 def test_what_cannot_be_saved_to_is_refused_before_anything_is_sent(tmp_path, path, why):

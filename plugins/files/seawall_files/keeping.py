@@ -84,8 +84,9 @@ class Keeping:
             return late or self._open()
         except (JournalError, SavingError) as error:
             return Reject(error)
-        except OSError as error:
-            why = f"cannot be saved to: {error.strerror or error}; nothing was sent"
+        except (OSError, ValueError) as error:
+            # a path with a zero byte, or a request longer than a journal takes
+            why = f"cannot be saved to: {getattr(error, 'strerror', None) or error}; nothing was sent"
             refusal = SavingError(str(self._saving.path), why)
             refusal.__cause__ = error
             return Reject(refusal)
