@@ -14,6 +14,7 @@ import pytest
 
 import seawall
 from calls import MESSAGES, MODEL, SURFACES, call, plugins
+from forks import forked
 from seawall.frames import events_of, frame_of
 from seawall_files import (
     Files,
@@ -401,6 +402,25 @@ def test_an_abandoned_stream_leaves_a_journal(target):
         with saving(target):
             call(simulator, "sync", "messages.stream()", [*plugins(), files()])
     assert text(target) == TEXT
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_child_that_leaves_a_call_of_its_parent_leaves_its_files_alone(target):
+    def leave():
+        before = there(target)
+        stream.close()
+        return there(target) == before
+
+    with (
+        Simulator(answer=TEXT) as simulator,
+        anthropic.Anthropic(base_url=simulator.base_url, api_key="test") as bare,
+        saving(target),
+        seawall.protect(bare, plugins=[*plugins(), files()]).messages.stream(**PARAMS) as stream,
+    ):
+        next(iter(stream.text_stream))
+        assert os.waitpid(forked(leave), 0)[1] == 0
+        stream.until_done()
+    assert (text(target), there(target)) == (TEXT, ["report.md"])
 
 
 def test_a_generator_may_be_driven_in_one_context_after_the_other(target):

@@ -67,6 +67,7 @@ class Keeping:
         self._lock: TargetLock | None = None
         self._waited = 0.0
         self._recorder: Recorder | None = None
+        self._pid = os.getpid()
         self._attempts_before = 0
         """Those of earlier processes of which anything came."""
 
@@ -193,6 +194,9 @@ class Keeping:
         Raises:
             NotSavedError: The target could not be replaced.
         """
+        if self._pid != os.getpid():
+            # in a child that was forked while it ran; file and journal are its parent's
+            return
         is_saved = False
         try:
             if self._recorder is not None:
