@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from seawall.scopes import scoped
+
 _moment: ContextVar[float] = ContextVar("seawall_deadline", default=math.inf)
 """On the clock of `time.monotonic`."""
 
@@ -23,11 +25,8 @@ def deadline(seconds: float) -> Iterator[None]:
     """
     if not isinstance(seconds, int | float) or not seconds > 0:
         raise ValueError(f"deadline({seconds!r}): a positive number of seconds is expected")
-    token = _moment.set(min(_moment.get(), time.monotonic() + seconds))
-    try:
+    with scoped(_moment, min(_moment.get(), time.monotonic() + seconds)):
         yield
-    finally:
-        _moment.reset(token)
 
 
 def remaining_time() -> Callable[[], float]:

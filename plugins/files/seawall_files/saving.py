@@ -2,12 +2,13 @@
 
 import os
 import threading
-from contextlib import AbstractContextManager, suppress
-from contextvars import ContextVar, Token
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from seawall.scopes import scoped
 from seawall_files.errors import SavingError
 from seawall_files.places import journal_path, real_target
 
@@ -27,7 +28,7 @@ class Saving(AbstractContextManager["Saving"]):
         self._lock = threading.Lock()
         self._has_begun = False
         self._is_running = False
-        self._token: Token[Saving | None] | None = None
+        self._scope = ExitStack()
 
     @property
     def journal(self) -> Path:
@@ -35,17 +36,13 @@ class Saving(AbstractContextManager["Saving"]):
         return journal_path(real_target(self.path))
 
     def __enter__(self) -> Self:
-        self._token = _current.set(self)
+        self._scope.enter_context(scoped(_current, self))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            # a generator may be ended in another context than it began in, which is gone then
-            with suppress(ValueError):
-                _current.reset(self._token)
-            self._token = None
+        self._scope.close()
         if kind is None and not self._has_begun:
             raise SavingError(
                 str(self.path),

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
+from seawall.scopes import scoped
+
 _expected: Final[ContextVar[int | None]] = ContextVar("seawall_progress_expected", default=None)
 
 
@@ -19,11 +21,8 @@ def expect(*, tokens: int) -> Iterator[None]:
     """
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens <= 0:
         raise ValueError(f"expect(tokens={tokens!r}): a whole number above 0 is expected")
-    token = _expected.set(tokens)
-    try:
+    with scoped(_expected, tokens):
         yield
-    finally:
-        _expected.reset(token)
 
 
 def said() -> int | None:

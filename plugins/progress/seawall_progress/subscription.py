@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Final, Self, TypeAlias
 
+from seawall.scopes import scoped
 from seawall.state import call_after_fork
 from seawall_progress.events import Dropped, Event
 from seawall_progress.loops import Wake, is_looping, waker
@@ -222,11 +223,8 @@ def follow(
     with Subscription(every=every, size=size) as subscription:
         if callback is not None:
             subscription.call(callback)
-        token = _followers.set((*_followers.get(), subscription))
-        try:
+        with scoped(_followers, (*_followers.get(), subscription)):
             yield subscription
-        finally:
-            _followers.reset(token)
 
 
 def followers() -> tuple[Subscription, ...]:

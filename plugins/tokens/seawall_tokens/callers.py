@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, NamedTuple
 
+from seawall.scopes import scoped
+
 
 class Caller(NamedTuple):
     """Who makes calls."""
@@ -31,11 +33,8 @@ def caller(name: str, *, weight: float = 1.0) -> Iterator[None]:
         raise TypeError(f"caller({name!r}): a name is a str; use caller(str(...))")
     if not 0 < weight < float("inf"):
         raise ValueError(f"caller({name!r}, weight={weight!r}): a positive, finite weight is expected")
-    token = _caller.set(Caller(name, weight))
-    try:
+    with scoped(_caller, Caller(name, weight)):
         yield
-    finally:
-        _caller.reset(token)
 
 
 def current() -> Caller:
