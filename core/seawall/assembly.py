@@ -38,7 +38,13 @@ class Text:
         self._pieces: list[str] = []
 
     def append(self, piece: str) -> None:
-        """Add the next piece."""
+        """Add the next piece.
+
+        Raises:
+            TypeError: It is no text, and is not added.
+        """
+        if not isinstance(piece, str):
+            raise TypeError(f"{type(piece).__name__} where text is next")
         pieces = self._pieces
         pieces.append(piece)
         if len(pieces) == _PIECES:
@@ -82,6 +88,7 @@ class Assembly:
         Raises:
             ValueError: The event is not the next one of a message; to fold it in would lose a part.
             LookupError: It lacks what its type has.
+            TypeError: It has something else than text where that is.
         """
         kind = event.get("type")
         if self.head is None and kind in _WITHIN:
@@ -111,9 +118,13 @@ class Assembly:
 
     def _start(self, index: int, block: Event) -> None:
         self._expect(index, len(self.whole) + (self.open is not None))
+        kind = block.get("type")
+        # both have their text in the field of their name
+        if kind in ("text", "thinking") and not isinstance(block.get(kind) or "", str):
+            raise TypeError(f"a block of {kind} begins with {type(block[kind]).__name__}")
         self._close()
         self.open = dict(block)
-        if block.get("type") == "fallback" and self.head is not None:
+        if kind == "fallback" and self.head is not None:
             # from here on another model serves, and the API names the message after it
             self.head["model"] = block["to"]["model"]
 

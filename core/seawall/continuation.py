@@ -63,7 +63,7 @@ def _is_content(block: Block) -> bool:
 
 def _is_blank(block: Block) -> bool:
     is_text = block.get("type") == "text" and not block.get("citations")
-    return is_text and not str(block.get("text", "")).strip()
+    return is_text and not (block.get("text") or "").strip()
 
 
 def _is_indivisible(params: Mapping[str, Any]) -> bool:
@@ -85,9 +85,9 @@ def assistant_turn(so_far: Assembly) -> tuple[list[dict[str, Any]], int]:
     for number, block in enumerate(so_far.blocks, 1):
         kind = str(block.get("type"))
         if kind in _TOOLS_OF_THE_SERVER:
-            unanswered.add(block["id"])
+            unanswered.add(str(block.get("id")))
         elif kind.endswith("_tool_result"):
-            unanswered.discard(block.get("tool_use_id", ""))
+            unanswered.discard(str(block.get("tool_use_id")))
         elif kind not in (*THINKING, "text", "compaction") or (
             number > len(so_far.whole) and block.get("citations")
         ):

@@ -209,6 +209,19 @@ def test_an_event_that_lacks_what_its_type_has_is_a_lookup_error(event):
         assembly.add(event)
 
 
+@pytest.mark.parametrize("no_text", [None, 5, ["a"], {"a": 1}], ids=repr)
+@pytest.mark.parametrize(("kind", "field"), [("text", "text"), ("thinking", "thinking")])
+def test_what_is_no_text_where_text_is_next_is_refused_and_leaves_no_trace(kind, field, no_text):
+    assembly = assembled(block_start({"type": kind}), delta(f"{kind}_delta", **{field: "a"}))
+    kept = assembly.message()
+    with pytest.raises(TypeError, match="text"):
+        assembly.add(delta(f"{kind}_delta", **{field: no_text}))
+    if no_text is not None:
+        with pytest.raises(TypeError, match="begins with"):
+            assembly.add(block_start({"type": kind, field: no_text}, 1))
+    assert (assembly.message(), assembly.written, assembly.spoken()) == (kept, 1, "a")
+
+
 @pytest.mark.parametrize(
     "event",
     [{"type": "ping"}, {"type": "of_tomorrow", "index": 7}, block_stop(), {}, {"no": "type"}],

@@ -97,6 +97,14 @@ def so_far(*whole, left_open=None):
     return assembly
 
 
+def begun(*blocks):
+    """A message that broke where nothing but the starts of its blocks had come."""
+    assembly = so_far()
+    for index, block in enumerate(blocks):
+        assembly.add({"type": "content_block_start", "index": index, "content_block": block})
+    return assembly
+
+
 def params(**fields):
     messages = [{"role": "user", "content": "Tell me of foxes."}]
     return {"model": NEW, "max_tokens": 8000, "messages": messages, **fields}
@@ -177,6 +185,13 @@ CASES = {
     "half a pair in thinking": (
         {},
         so_far({**THINKING, "thinking": "\ud83d"}, left_open=TEXT),
+        [],
+        ["restart"],
+    ),
+    "a text that never had any": ({}, begun({"type": "text", "text": None}), ["restart"], ["restart"]),
+    "a tool of the server without its id": (
+        {},
+        begun({"type": "server_tool_use", "name": "web_search"}, {"type": "text", "text": "Found."}),
         [],
         ["restart"],
     ),

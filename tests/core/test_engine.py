@@ -110,6 +110,17 @@ def error(status=529):
     )
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_no_text_in_a_stream_fails_the_attempt_and_the_call_ends_as_others_do(stream):
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": None}}
+    plugin = Recorder(pre_request=[seawall.Amend(stream=True)])
+    _, steps = begin(plugin, stream=stream)
+    with pytest.raises(anthropic.APIConnectionError, match="malformed") as caught:
+        drive(steps, [streamed(), b"".join([*FRAMES[:3], frame_of(delta)])])
+    assert caught.value.partial_message.content[0].text == "The whole answer."
+    assert plugin.hooks() == ["pre_request", "on_error", "post_response"]
+
+
 def test_a_small_call_is_sent_once_and_its_answer_taken_as_it_came():
     plugin = Recorder()
     call, steps = begin(plugin)
