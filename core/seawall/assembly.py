@@ -98,7 +98,8 @@ class Assembly:
                 self._add_delta(event["index"], event["delta"])
             case "content_block_start":
                 self._start(event["index"], event["content_block"])
-            case "content_block_stop":
+            case "content_block_stop" if self.open is not None:
+                self._expect(event["index"], len(self.whole))
                 self._close()
             case "message_delta":
                 self._end(event)

@@ -4,7 +4,7 @@ Rules: CONTINUATION.md, "Its answer, spliced".
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from seawall.assembly import THINKING, Assembly, Text, is_signed, merged_usage, written
 from seawall.call import Attempt, Usage
@@ -12,6 +12,8 @@ from seawall.decisions import Way
 from seawall.frames import Event
 from seawall.seam import Seam
 from seawall.stops import StopAcrossSeam
+
+_OF_A_BLOCK: Final = ("content_block_start", "content_block_delta", "content_block_stop")
 
 
 class Splice:
@@ -45,10 +47,12 @@ class Splice:
         caller's, nor is one without the thinking that the caller has."""
         self._is_first = so_far.started
         """No block has come that goes on with the message; thinking does not."""
-        self._dropped: int | None = None
-        """The attempt's index of a thinking block that is left out."""
-        self._joining: int | None = None
-        """The attempt's index of the block whose text the seam sees."""
+        self._index = -1
+        """The attempt's index of its last block, the one that is open."""
+        self._is_dropped = False
+        """It is thinking that is left out."""
+        self._joins = False
+        """It is open, and the seam sees its text."""
         self._held_start: Event | None = None
         """The start of that block if it is a new one, until there is something in it."""
 
@@ -57,43 +61,57 @@ class Splice:
 
         Raises:
             seam.Diverged: The attempt wrote a different answer.
+            ValueError: The event is not the next one of the attempt's own blocks.
         """
-        match event.get("type"):
+        kind = event.get("type")
+        if kind in _OF_A_BLOCK:
+            self._index += kind == "content_block_start"
+            if event["index"] != self._index:
+                # moved to the end of what was delivered, it would get into another block
+                raise ValueError(f"{kind} {event['index']} where {self._index} is next")
+        match kind:
             case "message_start":
                 if self._so_far.head is None:
                     yield event
             case "content_block_start":
                 yield from self._start(event)
-            case "content_block_delta" | "content_block_stop" if event["index"] == self._dropped:
+            case "content_block_delta" | "content_block_stop" if self._is_dropped:
                 self._withhold(written(event))
             case "content_block_delta":
                 yield from self._delta(event)
             case "content_block_stop":
                 yield from self._stop(event)
-            case "message_delta":
+            case "message_delta" | "message_stop":
                 yield from self._close()
                 yield event
             case _:
                 yield event
 
     def _start(self, event: Event) -> Iterator[Event]:
-        kind = event["content_block"].get("type")
-        if kind in THINKING and self._drops_thinking:
-            self._dropped = event["index"]
+        block = event["content_block"]
+        kind = block.get("type")
+        self._is_dropped = kind in THINKING and self._drops_thinking
+        if self._is_dropped:
             return
         joins = kind == "text" and self._is_first
         if not (joins and self._goes_on):
             yield from self._close()
-        if joins:
-            self._joining = event["index"]
-            self._held_start = None if self._goes_on else event
-        else:
-            yield self._moved(event)
+        self._joins = joins
         self._is_first = self._is_first and kind in THINKING
+        if not joins:
+            yield self._moved(event)
+            return
+        said = block.get("text")
+        if said:
+            # the API does not begin a block with text; who does gets it seen by the seam
+            event = {**event, "content_block": {**block, "text": ""}}
+        self._held_start = None if self._goes_on else event
+        if said:
+            yield from self._delta({**event, **_text_delta(said)})
 
     def _delta(self, event: Event) -> Iterator[Event]:
         delta = event["delta"]
-        if event["index"] == self._joining and not self._is_joined:
+        if self._joins and not self._is_joined:
             if delta.get("type") == "text_delta":
                 self._withhold(delta["text"])
                 text = self._stop_across.feed(self.seam.feed(delta["text"]))
@@ -108,8 +126,8 @@ class Splice:
         yield self._moved(event)
 
     def _stop(self, event: Event) -> Iterator[Event]:
-        if event["index"] == self._joining:
-            self._joining = None
+        if self._joins:
+            self._joins = False
             rest = self._stop_across.feed(self.seam.flush())
             if self._stop_across.found is not None:
                 yield from self._end(self._stop_across.found)
@@ -117,12 +135,10 @@ class Splice:
             if rest := rest + self._stop_across.flush():
                 self._pass_from_now(rest)
                 yield from self._release()
-                delta = {"type": "text_delta", "text": rest}
-                yield self._moved({"type": "content_block_delta", "index": event["index"], "delta": delta})
-            if self._held_start is not None:
-                # the continuation had nothing to add: no empty block for it
-                return
-        yield self._moved(event)
+                yield self._moved({**_text_delta(rest), "index": event["index"]})
+        # nothing is open where the continuation had nothing to add: no empty block for it
+        if self._so_far.open is not None:
+            yield self._moved(event)
 
     def _withhold(self, text: str) -> None:
         self.withheld.append(text)
@@ -142,14 +158,12 @@ class Splice:
 
     def _close(self) -> Iterator[Event]:
         """Close the block that is open, if there is one."""
-        index = self._joining if self._joining is not None else len(self._so_far.whole)
-        if self._joining is not None or self._so_far.open is not None:
-            yield from self._stop({"type": "content_block_stop", "index": index})
+        yield from self._stop({"type": "content_block_stop", "index": len(self._so_far.whole)})
 
     def _end(self, stop_sequence: str) -> Iterator[Event]:
         """End the message at a stop sequence that began before this attempt."""
         self.is_over = True
-        self._joining, self._held_start = None, None
+        self._joins, self._held_start = False, None
         yield from self._close()
         ending = {"stop_reason": "stop_sequence", "stop_sequence": stop_sequence}
         yield {"type": "message_delta", "delta": ending, "usage": {}}
@@ -159,6 +173,10 @@ class Splice:
         """The event with the index of the block that is next, or open."""
         index = len(self._so_far.whole)
         return event if event["index"] == index else {**event, "index": index}
+
+
+def _text_delta(text: str) -> Event:
+    return {"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}}
 
 
 def summed(event: Event, so_far: Assembly, attempts: Sequence[Attempt]) -> Event:

@@ -169,6 +169,7 @@ WRONG = {
     "a delta of another block": [block_start(TEXT), *said("lost", index=1)],
     "a block out of turn": [block_start(TEXT, 1)],
     "a block whose index was there": [block_start(TEXT), block_stop(), block_start(TEXT)],
+    "a stop of another block": [block_start(TEXT), *said("a"), block_stop(1)],
     "a second message_start": [START],
 }
 
@@ -197,6 +198,7 @@ def test_an_event_of_a_message_before_its_start_is_refused(event):
         {"type": "message_start"},
         {"type": "content_block_start", "index": 1},
         {"type": "content_block_delta", "index": 0},
+        {"type": "content_block_stop"},
         {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}},
         {"type": "message_delta"},
         delta("text_delta"),

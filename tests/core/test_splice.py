@@ -20,6 +20,7 @@ USAGE = {
     "cache_read_input_tokens": 2,
 }
 PING = {"type": "ping"}
+STOP = "content_block_stop"
 UNKNOWN = {"type": "of_tomorrow", "index": 3}
 
 
@@ -284,6 +285,60 @@ def test_a_citation_of_a_new_block_comes_after_its_start():
     caller = Caller(cut_between(text(SAID)), attempt_of(cited))
     assert violations(caller.events) == []
     assert caller.content == [text(SAID), cited]
+
+
+def of_a_block(what, index, **fields):
+    return {"type": f"content_block_{what}", "index": index, **fields}
+
+
+HI = {"delta": {"type": "text_delta", "text": "Hi."}}
+OUT_OF_TURN = {
+    "a block twice": lambda events: [*events[:2], *events[1:]],
+    "a block out of turn": lambda events: [events[0], *({**event, "index": 1} for event in events[1:3])],
+    "a message that begins again": lambda events: [*events[:-3], *events],
+    "a delta of another block": lambda events: [*events[:3], of_a_block("delta", 1, **HI)],
+    "a delta after its block": lambda events: [*events[:-2], of_a_block("delta", 0, **HI)],
+    "a stop of another block": lambda events: [*events[:3], of_a_block("stop", 1)],
+    "a block with the index of thinking": lambda events: [
+        *attempt_of(thinking(), message_id="msg_2"),
+        *events[1:],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_TURN)
+@pytest.mark.parametrize("broken", ["in the first text", "after a text"])
+def test_an_event_of_a_continuation_that_is_out_of_turn_is_refused_as_in_a_first_attempt(broken, name):
+    events = OUT_OF_TURN[name]([event for event in attempt_of(text(MORE)) if event != PING])
+    caller = Caller(BROKEN[broken][0])
+    with pytest.raises(ValueError, match=r"is next|not open"):
+        caller.go_on(events)
+    assert (SAID + MORE).startswith(caller.so_far.text())
+    with pytest.raises(ValueError, match=r"is next|not open|message_start"):
+        Caller(events)
+
+
+def test_a_block_that_is_stopped_twice_is_stopped_once():
+    events = [event for event in attempt_of(text(MORE)) for _ in range(1 + (event["type"] == STOP))]
+    caller = Caller(cut_in_text(said=SAID), events)
+    assert violations(caller.events) == []
+    assert caller.content == [text(SAID + MORE)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "joined"), [("in the first text", [text(SAID + MORE)]), ("after a text", None)]
+)
+def test_a_text_that_is_in_the_start_of_its_block_is_not_lost(broken, joined):
+    head, start, *rest = [event for event in attempt_of(text(MORE)) if event != PING]
+    first = rest.pop(0)["delta"]["text"]
+    caller = Caller(BROKEN[broken][0], [head, {**start, "content_block": text(first)}, *rest])
+    assert caller.content == (joined or [text(SAID), text(MORE)])
+    assert violations(caller.events) == []
+
+
+def test_what_the_seam_holds_is_not_lost_where_nothing_stops_but_the_message():
+    held = [event for event in attempt_of(text(" quick")) if event["type"] not in (STOP, "message_delta")]
+    assert Caller(cut_in_text(said=SAID), held).content == [text(SAID + " quick")]
 
 
 @pytest.mark.parametrize(
