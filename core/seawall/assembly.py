@@ -3,8 +3,10 @@
 Blocks stay dicts in the shape of the API's JSON answer; unknown block types and fields are kept as they came.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic_core import from_json
@@ -230,9 +232,11 @@ def merged_usage(start: Mapping[str, Any], end: Mapping[str, Any]) -> dict[str, 
 
 def _tool_input(written: str) -> Any:
     """A tool input; one that was cut short, as at `max_tokens`, is read as far as it goes."""
-    try:
+    with suppress(ValueError):
         return from_json(written, allow_partial=True)
-    except ValueError:
-        # fine-grained tool streaming may end in what is no JSON (API.md, section 5): kept as it came, nothing
-        # is lost
-        return written
+    with suppress(ValueError, RecursionError):
+        # it takes a lone half of a surrogate pair
+        return json.loads(written)
+    # fine-grained tool streaming may end in what is no JSON (API.md, section 5): kept as it came, nothing is
+    # lost
+    return written

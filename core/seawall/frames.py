@@ -103,6 +103,30 @@ def parse(frame: bytes) -> tuple[str, Event | None]:
         return name, None
 
 
+def readable(frame: bytes) -> tuple[str, Event | None, bytes]:
+    """Return what `parse` does, and the frame as the SDK can read it: with its name; empty if it cannot.
+
+    The SDK passes over an event without a name, and fails with an error of no type on data that is no JSON
+    and on what is no UTF-8.
+
+    Raises:
+        ValueError: The data is not a JSON object in UTF-8.
+    """
+    name, event = parse(frame)
+    if event is None:
+        return name, None, frame if _is_passed_over(frame) else b""
+    if name == "message" and event.get("type") in _NAMES:
+        return event["type"], event, frame_of(event)
+    return name, event, frame
+
+
+def _is_passed_over(frame: bytes) -> bool:
+    try:
+        return "data" not in frame.decode()
+    except UnicodeDecodeError:
+        return False
+
+
 def _quickly_parsed(frame: bytes) -> tuple[str, Event] | None:
     """Parse a frame as the API writes it: a known name, an object on one line, and an empty line.
 

@@ -11,7 +11,7 @@ from seawall.assembly import Assembly, Text, merged_usage
 from seawall.call import Attempt, Call, Chunk, Usage
 from seawall.decisions import Cut, Resume, Stop
 from seawall.errors import ConfigError, PluginError, StreamStoppedError
-from seawall.frames import Event, FrameBuffer, frame_of, is_stop, parse
+from seawall.frames import Event, FrameBuffer, frame_of, is_stop, readable
 from seawall.hooks import CallHooks, Implementation
 from seawall.models import named
 from seawall.seam import Diverged
@@ -140,7 +140,7 @@ class Reception:
     def _take_frame(self, frame: bytes, parsed: tuple[str, Event] | None = None) -> Exception | None:
         """Take one frame; returns the failure it is."""
         try:
-            kind, event = parsed or parse(frame)
+            kind, event, frame = (*parsed, frame) if parsed else readable(frame)
             if self._hooks.on_chunk:
                 stop = self._show(Chunk(kind, event or {}, frame))
                 if stop is not None:
@@ -240,7 +240,7 @@ class Reception:
             return
         self._held.append(frame)
         is_shown = kind == "content_block_stop" or bool(event.get("delta", {}).get("thinking"))
-        if kind == "message_delta" or (self._held_kind == "thinking" and is_shown):
+        if kind in ("message_delta", "message_stop") or (self._held_kind == "thinking" and is_shown):
             self._delivered += self._held
             self._held, self.held_from = [], None
 

@@ -116,6 +116,7 @@ FOLDS = {
     "tool input cut mid number": (TOOL, written('{"a": "x", "b": 1'), {"input": {"a": "x", "b": 1}}),
     "tool input cut mid key": (TOOL, written('{"a": "x", "b'), {"input": {"a": "x"}}),
     "tool input cut mid string": (TOOL, written('{"a": "x", "b": "yz'), {"input": {"a": "x"}}),
+    "tool input with half a surrogate pair": (TOOL, written('{"a": "\\ud83d"}'), {"input": {"a": "\ud83d"}}),
     "tool input that is no JSON": (TOOL, written('{"a": x}'), {"input": '{"a": x}'}),
     "a block of tomorrow": ({"type": "hologram", "depth": {"x": 1}}, [], {}),
     "a block of tomorrow with text": ({"type": "aside", "text": ""}, said("Psst"), {"text": "Psst"}),

@@ -539,6 +539,47 @@ def test_a_tool_call_is_held_back_until_the_message_is_whole():
     assert [block["type"] for block in started] == ["text", "tool_use"]
 
 
+def test_a_tool_call_that_is_held_back_comes_where_nothing_ends_the_message_but_its_stop():
+    _, steps = begin(Recorder(pre_request=resumed(hold="blocks")), stream=True)
+    frames = [frame for frame in said(TEXT, TOOL) if b"message_delta" not in frame]
+    taken, _ = drive(steps, [streamed(), *frames, None])
+    assert b"".join(step for step in taken if isinstance(step, bytes)) == b"".join(frames)
+
+
+UNREADABLE = [
+    b"event: news\ndata: [DONE]\n\n",
+    b"event: news\ndata: [1]\n\n",
+    b'event: news\ndata: {"cut": "in the mid\n\n',
+    b"event: news\ndata: \xff\n\n",
+    b": \xff\n\n",
+    b"\x28\xb5\x2f\xfd\n\n",
+]
+
+
+@pytest.mark.parametrize("frame", UNREADABLE, ids=repr)
+def test_what_the_sdk_cannot_read_ends_no_stream(frame):
+    plugin = Recorder()
+    _, steps = begin(plugin, stream=True)
+    taken, _ = drive(steps, [streamed(), *FRAMES[:3], frame, *FRAMES[3:], None])
+    assert b"".join(step for step in taken if isinstance(step, bytes)) == b"".join(FRAMES)
+    assert len([hook for hook, *_ in plugin.seen if hook == "on_chunk"]) == len(FRAMES) + 1
+
+
+def test_events_without_their_names_are_given_them_as_the_sdk_passes_over_others():
+    plugin = Recorder(on_error=[seawall.Retry(0.0)])
+    _, steps = begin(plugin, stream=True)
+    nameless = [frame.partition(b"\n")[2] for frame in FRAMES]
+    unknown = b'data: {"type":"of_tomorrow"}\n\n'
+    error_event = b'data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+    answers = [streamed(), nameless[0], error_event, streamed(), nameless[0], unknown, *nameless[1:], None]
+    taken, _ = drive(steps, answers)
+    assert ("on_error", "OverloadedError") in plugin.seen
+    got = b"".join(step for step in taken if isinstance(step, bytes))
+    # what follows tells the usage of both attempts
+    assert got.startswith(b"".join([FRAMES[0], unknown, *FRAMES[1:-2]]))
+    assert got.endswith(FRAMES[-1])
+
+
 def test_a_tool_call_that_the_caller_saw_ends_the_call_with_what_had_come():
     _, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
     with pytest.raises(seawall.TruncatedStreamError) as raised:
