@@ -55,10 +55,12 @@ def _is_json(response: httpx2.Response) -> bool:
 
 
 def _as_frames(response: httpx2.Response) -> bytes:
-    """The message of a JSON answer as frames; what is none as it is."""
+    """The message of a JSON answer, or its error, as frames; what is neither as it is."""
     try:
-        return b"".join(frame_of(event) for event in events_of(response.json()))
-    except (ValueError, LookupError, TypeError):
+        answer = response.json()
+        is_error = isinstance(answer, dict) and answer.get("type") == "error"
+        return b"".join(map(frame_of, [answer] if is_error else events_of(answer)))
+    except (ValueError, LookupError, TypeError, RecursionError):
         return response.content
 
 

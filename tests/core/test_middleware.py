@@ -488,6 +488,25 @@ def test_an_error_in_the_place_of_a_message_is_an_error(witness):
             client.messages.create(model=MODEL, max_tokens=100, messages=MESSAGES)
 
 
+@pytest.mark.parametrize("max_tokens", [100, 64_000])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_in_the_place_of_a_stream_is_an_error(stream, max_tokens):
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=BUSY))
+    with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as bare:
+        client = seawall.protect(bare, plugins=plugins()[:1])
+        with pytest.raises(anthropic.OverloadedError):
+            list(client.messages.create(**{**LARGE, "max_tokens": max_tokens}, stream=stream))
+
+
+def test_json_that_is_nested_too_deeply_in_the_place_of_a_stream_is_an_error():
+    body, headers = b"[" * 100_000 + b"]" * 100_000, {"content-type": "application/json"}
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, content=body, headers=headers))
+    with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as bare:
+        client = seawall.protect(bare, plugins=plugins()[:1])
+        with pytest.raises(seawall.TruncatedStreamError):
+            client.messages.create(**LARGE)
+
+
 class Onlooker:
     """Keeps what a call tells of where it goes, and how much had been written at each event."""
 
