@@ -7,6 +7,7 @@ typed error that holds what had come. A caller that waits for a `Message` always
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import anthropic
@@ -109,8 +110,10 @@ def asked(case: Case) -> dict[str, Any]:
     return {"model": MODEL, "max_tokens": 64_000, "messages": MESSAGES, **case.asked}
 
 
-def events_of(case: Case) -> list[dict[str, Any]]:
+@cache
+def events_of(name: str) -> list[dict[str, Any]]:
     """The events of the undisturbed stream."""
+    case = CASES[name]
     with (
         simulator(case) as server,
         anthropic.Anthropic(base_url=server.base_url, api_key="test") as client,
@@ -120,9 +123,9 @@ def events_of(case: Case) -> list[dict[str, Any]]:
     return [parse(frame)[1] or {} for frame in frames]
 
 
-def cuts(case: Case, kind: str) -> list[int]:
+def cuts(name: str, kind: str) -> list[int]:
     """After how many events it breaks: with something of the block there, in its middle, at its end."""
-    of_block = [n for n, event in enumerate(events_of(case)) if event.get("index") == case.at]
+    of_block = [n for n, event in enumerate(events_of(name)) if event.get("index") == CASES[name].at]
     last = of_block[-1]
     first = min(of_block[1] + 1, last)
     match kind:
@@ -180,10 +183,16 @@ def received(server: Simulator, case: Case, mode: str, surface: str, idle_timeou
     return asyncio.run(run())
 
 
-def outcome(case: Case, fault: Fault, mode: str, surface: str, idle_timeout: float) -> str:
+@cache
+def undisturbed(name: str, mode: str, surface: str) -> Any:
+    """What a caller gets whose stream does not break."""
+    with simulator(CASES[name]) as server:
+        return received(server, CASES[name], mode, surface, 60.0)
+
+
+def outcome(name: str, fault: Fault, mode: str, surface: str, idle_timeout: float) -> str:
     """What becomes of a call whose stream breaks."""
-    with simulator(case) as server:
-        whole = received(server, case, mode, surface, 60.0)
+    case, whole = CASES[name], undisturbed(name, mode, surface)
     with simulator(case, fault) as server:
         message, error = None, None
         try:
@@ -206,9 +215,8 @@ def outcome(case: Case, fault: Fault, mode: str, surface: str, idle_timeout: flo
 def test_a_break_in_any_block_ends_in_the_exact_answer_or_a_typed_error(
     name: str, kind: str, mode: str, surface: str, record_property: Callable[[str, object], None]
 ) -> None:
-    case = CASES[name]
     idle_timeout = 0.5 if kind == "stall" else 60.0
-    found = {outcome(case, Fault(kind, event=at), mode, surface, idle_timeout) for at in cuts(case, kind)}
+    found = {outcome(name, Fault(kind, event=at), mode, surface, idle_timeout) for at in cuts(name, kind)}
     expected = KEPT if surface == "stream" and name in IN_VAIN else EXACT
     assert found == {expected}
     cells = len(CASES) * len(FAULTS) * len(MODES)

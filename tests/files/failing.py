@@ -1,7 +1,7 @@
 """Makes the n-th system call of an operation fail, for every n; run as a process of its own.
 
-`python -m files.failing OPERATION FAILURE` prints one line of JSON for each n: what the operation said, and
-what was there afterwards.
+`python -m files.failing OPERATION` prints one line of JSON for each n of each failure: what the operation
+said, and what was there afterwards.
 """
 
 from __future__ import annotations
@@ -181,6 +181,7 @@ def run(operation: str, failure: str, calls: Calls) -> None:
             leaked = descriptors() - before
             trash = workspace.deleted()
             line = {
+                "failure": failure,
                 "said": said,
                 "failed": failed,
                 "leaked": leaked,
@@ -211,4 +212,6 @@ def counted(calls: Calls) -> Calls:
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], counted(Calls()))
+    counting = counted(Calls())
+    for each in FAILURES:
+        run(sys.argv[1], each, counting)
