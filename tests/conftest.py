@@ -84,6 +84,11 @@ def witness() -> Witness:
     return Witness()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: much of the time tests wait for sockets and processes."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     for name, value in report.user_properties if report.when == "call" else ():
         if name == "continuation":
