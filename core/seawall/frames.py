@@ -158,6 +158,15 @@ def _object(data: bytes) -> Event:
     return event
 
 
+def is_stop(rest: bytes) -> bool:
+    """Whether the start of a frame is a whole `message_stop` that only lacks its blank line."""
+    try:
+        name, event = parse(rest)
+    except ValueError:
+        return False
+    return name == "message_stop" and event is not None
+
+
 def frame_of(event: Mapping[str, Any]) -> bytes:
     """Return the frame of `event`, named by its `type`, as the API writes it."""
     data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
