@@ -93,8 +93,7 @@ class Reception:
         """Return what is delivered when the body ended, or reading it failed with `error`."""
         if self.failure is None and self._so_far.complete:
             if is_stop(self._frames.rest):
-                # without its blank line, as in the SDK's own tests, it passes as it came
-                # any other rest is left out
+                # without its blank line it passes as it came, as the SDK's tests have it; no other rest does
                 self._take_frame(self._frames.rest)
             if not self._so_far.has_stopped:
                 self._pass(_STOP, frame_of(_STOP))
@@ -141,7 +140,10 @@ class Reception:
     def _take_frame(self, frame: bytes, parsed: tuple[str, Event] | None = None) -> Exception | None:
         """Take one frame; returns the failure it is."""
         try:
-            kind, event, frame = (*parsed, frame) if parsed else readable(frame)
+            if parsed is None:
+                kind, event, frame = readable(frame)
+            else:
+                kind, event = parsed
             if self._hooks.on_chunk:
                 stop = self._show(Chunk(kind, event or {}, frame))
                 if stop is not None:
