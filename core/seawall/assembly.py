@@ -121,7 +121,7 @@ class Assembly:
 
     def _start(self, index: int, block: Event) -> None:
         self._expect(index, len(self.whole) + (self.open is not None))
-        kind = block.get("type")
+        kind = block["type"]
         # both have their text in the field of their name
         if kind in ("text", "thinking") and not isinstance(block.get(kind) or "", str):
             raise TypeError(f"a block of {kind} begins with {type(block[kind]).__name__}")
@@ -136,7 +136,7 @@ class Assembly:
             raise ValueError(f"a delta for block {index}, which is not open")
         if index != len(self.whole):
             self._expect(index, len(self.whole))
-        kind = delta.get("type")
+        kind = delta["type"]
         if kind in _GROWS:
             key, field = _GROWS[kind]
             piece = delta[key]
