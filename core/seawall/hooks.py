@@ -78,9 +78,9 @@ class CallHooks:
         return implementations
 
     def answers(
-        self, name: str, *args: object, until: tuple[type, ...] = ()
+        self, name: str, *args: object, until: Callable[[object], bool] = lambda _: False
     ) -> Generator[Offload, Any, list[tuple[str, Any]]]:
-        """Ask the implementations of a hook, up to a decision of `until`; returns them with their plugins.
+        """Ask the implementations of a hook, up to a decision as `until`; returns them with their plugins.
 
         Yields the work that may block; sent back is what it returned, or the exception it raised.
         """
@@ -88,7 +88,7 @@ class CallHooks:
         for hook in self.implementations(name):
             decision = yield from self.answer(hook, name, *args)
             decisions.append((hook.plugin, decision))
-            if isinstance(decision, until):
+            if until(decision):
                 break
         return decisions
 

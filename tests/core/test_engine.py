@@ -790,6 +790,34 @@ def test_a_redirected_call_ends_at_its_deadline():
         drive(Engine(call, Hooks.of(manager_of({"first": plugin}))).run(), [])
 
 
+class Redirector:
+    """Says the same each time, as a hook that is idempotent does."""
+
+    def __init__(self, model):
+        self.name = model
+        self.asked = 0
+
+    @seawall.hookimpl
+    def pre_request(self):
+        self.asked += 1
+        assert self.asked < 100
+        return seawall.Redirect(self.name, "better")
+
+
+def test_a_redirect_to_the_model_that_is_asked_anyway_says_nothing():
+    later = Recorder()
+    _, steps = begin(Redirector("claude-haiku-4-5"), later)
+    taken, _ = drive(steps, [streamed(b"{}")])
+    assert [step.params["model"] for step in taken if isinstance(step, Send)] == ["claude-haiku-4-5"]
+    assert later.hooks() == ["pre_request", "post_response"]
+
+
+def test_plugins_that_send_a_call_to_and_fro_are_a_configuration_error():
+    _, steps = begin(Redirector("a"), Redirector("b"))
+    with pytest.raises(seawall.ConfigError, match=r"'[ab]' sends the call from .* 16 times already; take a"):
+        drive(steps, [])
+
+
 @pytest.mark.parametrize("model", ["", None, 5])
 def test_a_redirect_names_a_model(model):
     with pytest.raises(ValueError, match=r"Redirect\.model"):
