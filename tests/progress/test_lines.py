@@ -55,6 +55,21 @@ def test_a_line_tells_how_far_it_is_where_a_number_is_expected(log):
     ]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (119.7, "2 min 00 s"),
+        (3599.7, "1 h 00 min"),
+        (7199.0, "1 h 59 min"),
+    ],
+)
+def test_a_duration_has_no_sixtieth_second(log, seconds, said):
+    Followed().wait(seconds, "a slot")
+    assert lines(log.records)[-1] == f"queued {said}: a slot, 0.0 s"
+
+
 def test_a_ceiling_is_called_one(log):
     call = Followed(params={"max_tokens": 40_000})
     call.attempt()

@@ -2,8 +2,8 @@
 
 from seawall_progress.values import CallProgress, Expected
 
-_MINUTE = 60.0
-_HOUR = 3600.0
+_MINUTE = 60
+_HOUR = 3600
 
 
 def sentence(progress: CallProgress) -> str:
@@ -78,8 +78,9 @@ def left(eta: float, expected: Expected | None) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in its two largest units."""
+    seconds = round(seconds)
     if seconds < _MINUTE:
-        return f"{seconds:.0f} s"
+        return f"{seconds} s"
     if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:02.0f} s"
-    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:02.0f} min"
+        return f"{seconds // _MINUTE} min {seconds % _MINUTE:02} s"
+    return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE:02} min"
