@@ -139,6 +139,13 @@ class Amend:
     def __post_init__(self) -> None:
         if self.timeout is not None:
             _check_seconds("Amend.timeout", self.timeout)
+        for name, kind in (("params", Mapping), ("headers", Mapping), ("resume", Resume)):
+            if not isinstance(given := getattr(self, name), kind) and (kind is Mapping or given is not None):
+                msg = f"Amend.{name} takes a {kind.__name__}, not a {type(given).__name__}"
+                raise ValueError(msg)
+        if odd := [name for name, value in self.headers.items() if not isinstance(value, str)]:
+            # the value may be a key, which belongs into no message
+            raise ValueError(f"Amend.headers[{odd[0]!r}] is no text")
 
 
 @dataclass(frozen=True, slots=True)

@@ -360,6 +360,20 @@ def test_an_answer_without_a_message_is_refused_where_it_is_made() -> None:
         Answer("hello")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("amended", "said"),
+    [
+        ({"params": ["x"]}, "Amend.params takes a Mapping, not a list"),
+        ({"headers": None}, "Amend.headers takes a Mapping, not a NoneType"),
+        ({"headers": {"x-team": 1}}, r"Amend.headers\['x-team'\] is no text"),
+        ({"resume": "blocks"}, "Amend.resume takes a Resume, not a str"),
+    ],
+)
+def test_an_amend_of_the_wrong_kind_is_refused_where_it_is_made(amended: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"{said}$"):
+        Amend(**amended)
+
+
 # -- combination of `pre_request`
 
 keys = st.sampled_from(["a", "b", ""])
