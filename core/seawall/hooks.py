@@ -118,7 +118,9 @@ class CallHooks:
                 return decision
             error: Exception = ValueError(f"the message of its Answer lacks {', '.join(missing)}")
         else:
-            error = TypeError(f"{type(decision).__name__} is no answer to {name}")
+            work = () if name == "on_chunk" else (Offload,)
+            valid = ", ".join(["None", *(kind.__name__ for kind in (*ANSWERS[name], *work))])
+            error = TypeError(f"{type(decision).__name__} is no answer to {name}; valid here: {valid}")
         self.isolate(hook, name, error)
         return None
 

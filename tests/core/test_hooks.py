@@ -20,6 +20,7 @@ from seawall import (
     DeadlineExceededError,
     EarlierAttempt,
     GiveUp,
+    Offload,
     PluginError,
     Redirect,
     Reject,
@@ -524,6 +525,17 @@ def test_the_longest_of_several_retries_applies_and_of_equal_ones_the_first() ->
 
 def test_giving_up_wins_over_any_retry() -> None:
     assert combine_errors(named([Retry(9), GiveUp("a"), GiveUp("b"), Retry(9)])) == GiveUp("a")
+
+
+def test_who_answers_what_is_no_answer_is_told_what_is_one() -> None:
+    with pytest.raises(
+        PluginError, match=r"str is no answer to on_error; valid here: None, Retry, GiveUp, Of"
+    ):
+        CallHooks(Hooks()).checked(Implementation("guard", True, print), "on_error", "yes")
+    with pytest.raises(
+        PluginError, match=r"Offload is no answer to on_chunk; valid here: None, Stop, Cut\. "
+    ):
+        CallHooks(Hooks()).checked(Implementation("guard", True, print), "on_chunk", Offload(print))
 
 
 UNFIT = ["yes", 3, True, Stop("r"), Retry, ()]
