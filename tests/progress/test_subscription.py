@@ -145,6 +145,18 @@ def test_of_a_full_queue_the_oldest_are_dropped_counted_and_told():
     assert subscription.dropped == 4
 
 
+def test_who_is_always_too_slow_gets_an_event_every_other_time():
+    call, got = Followed(), []
+    subscription = subscribe(size=1, running=call.running)
+    run(call)
+    for event in subscription:
+        got.append(type(event))
+        if len(got) == 4:
+            break
+        run(Followed(call))
+    assert got == [Dropped, Ended, Dropped, Ended]
+
+
 def test_a_callback_that_raises_is_told_once_and_called_again(caplog):
     call, got = Followed(), []
 
@@ -196,6 +208,13 @@ def test_an_async_callback_is_refused_with_what_to_do_instead(callback):
     assert call.running._listeners == ()
 
 
+def test_a_callback_that_is_no_function_is_refused_at_once():
+    call = Followed()
+    with pytest.raises(TypeError, match=r"callback 'show' cannot be called: a function of one event"):
+        subscribe("show", running=call.running)  # type: ignore[arg-type]
+    assert call.running._listeners == ()
+
+
 def test_an_event_loop_does_not_stand_still_for_a_callback(monkeypatch):
     monkeypatch.setattr("seawall_progress.subscription._PATIENCE", 600)
     call, goes_on, got = Followed(), threading.Event(), []
@@ -213,7 +232,7 @@ def test_an_event_loop_does_not_stand_still_for_a_callback(monkeypatch):
     assert got == [True] * len(WHOLE)
 
 
-@pytest.mark.parametrize(("every", "size"), [(0, 9), (-1, 9), (float("nan"), 9), (1, 0)])
+@pytest.mark.parametrize(("every", "size"), [(0, 9), (-1, 9), (float("nan"), 9), (1, 0), (1, 2.5)])
 def test_a_queue_holds_something_and_time_goes_on(every, size):
     with pytest.raises(ValueError, match="above 0"):
         Subscription(every=every, size=size)

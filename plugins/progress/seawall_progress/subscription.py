@@ -39,14 +39,18 @@ class Subscription:
     """
 
     def __init__(self, *, every: float, size: int, on_close: Callable[[], None] = lambda: None) -> None:
-        if not every > 0 or size < 1:
-            raise ValueError(f"every={every!r}, size={size!r}: seconds above 0 and at least 1 are expected")
+        if not every > 0 or size < 1 or not isinstance(size, int):
+            raise ValueError(
+                f"every={every!r}, size={size!r}: seconds above 0 and a whole number from 1 on are expected"
+            )
         self.period = every
         self.is_open = True
         self.dropped = 0
         """Events that were dropped so far, as they were not taken in time."""
         self._untold = 0
         """Those of them that were not told by a `Dropped` yet."""
+        self._is_event_next = False
+        """A `Dropped` was taken last: who is always too slow still gets every other time an event."""
         self._size = size
         self._on_close = on_close
         self._callback: Callable[[Told], object] | None = None
@@ -90,8 +94,10 @@ class Subscription:
         """Have a thread call `callback` with each event; say it once.
 
         Raises:
-            TypeError: It is async, and a thread has no event loop for it.
+            TypeError: It is no function, or async, and a thread has no event loop for it.
         """
+        if not callable(callback):
+            raise TypeError(f"callback {callback!r} cannot be called: a function of one event is expected")
         if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
             told = f"callback {callback!r} is async, and would be called in a thread without an event loop"
             raise TypeError(f"{told}: give none, and use `async for event in subscription`")
@@ -152,12 +158,12 @@ class Subscription:
 
     def _take(self) -> Told | None:
         """Take the next event, if there is one; called with the lock."""
-        if self._untold:
+        if self._untold and not self._is_event_next:
             dropped, self._untold = Dropped(self._untold), 0
+            self._is_event_next = True
             return dropped
-        if not self._events:
-            return None
-        return self._events.popleft()
+        self._is_event_next = False
+        return self._events.popleft() if self._events else None
 
     def _tell(self) -> None:
         self._changed.notify_all()
@@ -200,7 +206,7 @@ def subscribe(
         running: Whose calls.
 
     Raises:
-        TypeError: The callback is async.
+        TypeError: The callback is async, or no function.
     """
     subscription = Subscription(every=every, size=size, on_close=lambda: running.unlisten(subscription))
     if callback is not None:
