@@ -54,8 +54,8 @@ class Ending:
         call = self._call
         outcome = Outcome(self.status, tuple(call.attempts), so_far.message(), self._error)
         _log.info(
-            "call %s: %s after %d attempts, %d output tokens",
-            *(call.id, outcome.status, call.attempt, outcome.usage.output_tokens),
+            "call %s: %s after %s, %d output tokens",
+            *(call.id, outcome.status, _attempts(call), outcome.usage.output_tokens),
         )
         failure: SeawallError | None = None
         interrupt: BaseException | None = None
@@ -82,5 +82,8 @@ class Ending:
             usage = sum((attempt.usage for attempt in self._call.earlier), self._call.usage)
             partial["usage"] = {**(partial.get("usage") or {}), **usage.counts()}
         wire_errors.hang_partial(error, partial, self._call.usage, beta=self._call.beta)
-        sends = self._call.attempt
-        error.add_note(f"Seawall: {sends} attempt{'s' * (sends != 1)}; {why}.")
+        error.add_note(f"Seawall: {_attempts(self._call)}; {why}.")
+
+
+def _attempts(call: Call) -> str:
+    return f"{call.attempt} attempt{'s' * (call.attempt != 1)}"

@@ -411,6 +411,17 @@ def test_a_stream_the_caller_did_not_ask_for_is_told_once(caplog):
     assert caplog.messages.count("call 1: streamed on the wire (max_tokens 9)") == 1
 
 
+def test_the_end_of_a_call_is_told_with_its_attempts(caplog):
+    caplog.set_level("INFO", "seawall")
+    for failures in (0, 1):
+        _, steps = begin(Listener(on_error=[seawall.Retry(0)]))
+        drive(steps, [*[error()] * failures, streamed(b"{}")])
+    ends = [message for message in caplog.messages if "completed" in message]
+    assert ends == [
+        f"call 1: completed after {sends}, 0 output tokens" for sends in ("1 attempt", "2 attempts")
+    ]
+
+
 def test_a_continuation_that_adds_nothing_is_told(caplog):
     plugin = Recorder(on_error=[seawall.Retry(0.0)])
     _, steps = begin(plugin, stream=True)
