@@ -65,7 +65,10 @@ def test_who_knows_the_address_gets_the_page_and_all_that_it_loads(server):
 
 @pytest.mark.parametrize("path", ["/", "/{}", "/x/", "/{}x/", "/{}/other", "/{}/../{}/", "/%C3%A9/"])
 def test_any_other_path_is_not_found(server, path):
-    assert ask(server, path.replace("{}", server.token).encode().decode("latin-1"))[0] == 404
+    status, _, body = ask(server, path.replace("{}", server.token).encode().decode("latin-1"))
+    assert status == 404
+    assert server.token.encode() not in body
+    assert body.endswith(b": open the address that `seawall watch` told, as it stands\n")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,8 @@ def test_any_other_path_is_not_found(server, path):
 )
 def test_another_site_is_refused_though_it_knows_the_address(server, headers):
     for name in ("", "events"):
-        assert ask(server, f"/{server.token}/{name}", **headers)[0] == 403
+        status, _, body = ask(server, f"/{server.token}/{name}", **headers)
+        assert (status, body[:14]) == (403, b"Forbidden: ope")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -139,7 +143,7 @@ def test_tokens_are_long_and_all_different():
 def test_a_port_in_use_is_said_in_one_line(server):
     result = CliRunner().invoke(cli, ["watch", "--no-browser", "--port", str(server.server_port)])
     assert result.exit_code == 1
-    assert re.fullmatch(rf"Error: --port {server.server_port}: .*in use\n", result.output)
+    assert re.fullmatch(rf"Error: --port {server.server_port}: .*in use; without --port .*\n", result.output)
 
 
 @pytest.mark.parametrize(("system", "is_shared"), [("posix", True), ("nt", False)])

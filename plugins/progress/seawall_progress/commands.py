@@ -30,7 +30,8 @@ def watch(*, port: int, browser: bool) -> None:
     try:
         server = Server(board, port)
     except OSError as error:
-        raise click.ClickException(f"--port {port}: {error.strerror or error}") from error
+        said = f"--port {port}: {error.strerror or error}; without --port any free one is taken"
+        raise click.ClickException(said) from error
     click.echo(f"{server.address}\nCtrl-C ends it")
     if browser:
         # one in this terminal returns when it is left, and the page has to be served before

@@ -108,7 +108,8 @@ class _Request(BaseHTTPRequestHandler):
         """Answer."""
         status, name = self._asked()
         if status is not HTTPStatus.OK:
-            self._send(status, f"{status.phrase}\n".encode(), "text/plain; charset=utf-8")
+            said = f"{status.phrase}: open the address that `seawall watch` told, as it stands\n"
+            self._send(status, said.encode(), "text/plain; charset=utf-8")
         elif name == _EVENTS:
             self._stream()
         else:
