@@ -106,12 +106,13 @@ def parse(frame: bytes) -> tuple[str, Event | None]:
 def readable(frame: bytes) -> tuple[str, Event | None, bytes]:
     """Return what `parse` does, and the frame as the SDK can read it: with its name; empty if it cannot.
 
-    The SDK passes over an event without a name, and fails with an error of no type on data that is no JSON
-    and on what is no UTF-8.
+    The SDK passes over an event without a name, or whose name has a byte order mark before it, and fails with
+    an error of no type on data that is no JSON and on what is no UTF-8.
 
     Raises:
         ValueError: The data is not a JSON object in UTF-8.
     """
+    frame = frame.removeprefix(codecs.BOM_UTF8)
     name, event = parse(frame)
     if event is None:
         return name, None, frame if _is_passed_over(frame) else b""

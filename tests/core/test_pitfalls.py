@@ -249,3 +249,9 @@ def test_p11_fields_the_sdk_does_not_know_pass_verbatim():
     client = client_of_body(body)
     with client.messages.with_streaming_response.create(stream=True, **LARGE) as response:
         assert b"".join(response.iter_bytes()) == body
+
+
+def test_p11_a_byte_order_mark_hides_no_event_from_the_sdk():
+    client = client_of_body(streamed("\ufeff", START, TEXT, END, STOP))
+    with client.messages.stream(**LARGE) as stream:
+        assert stream.get_final_message().content[0].text == "Hi"
