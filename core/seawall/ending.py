@@ -53,10 +53,6 @@ class Ending:
                 self.leave(abandoned.cause, so_far)
         call = self._call
         outcome = Outcome(self.status, tuple(call.attempts), so_far.message(), self._error)
-        _log.info(
-            "call %s: %s after %s, %d output tokens",
-            *(call.id, outcome.status, _attempts(call), outcome.usage.output_tokens),
-        )
         failure: SeawallError | None = None
         interrupt: BaseException | None = None
         for hook in reversed(self._hooks.implementations("post_response")):
@@ -68,6 +64,11 @@ class Ending:
                 failure = failure or error
             except INTERRUPTS as struck:
                 interrupt = interrupt or struck
+        # not before: a signal may strike in the log, too
+        _log.info(
+            "call %s: %s after %s, %d output tokens",
+            *(call.id, outcome.status, _attempts(call), outcome.usage.output_tokens),
+        )
         if interrupt is not None:
             self._hang_on(interrupt, "interrupted as it ended", so_far)
             raise interrupt

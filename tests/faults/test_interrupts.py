@@ -1,6 +1,7 @@
 """What the handler of a signal raises may strike in a hook: the call ends for every plugin all the same."""
 
 import asyncio
+import logging
 
 import anthropic
 import pytest
@@ -66,3 +67,24 @@ def test_a_call_that_is_interrupted_in_a_hook_was_abandoned(interrupt, witness):
         called("sync", simulator, [*plugins(), witness, Struck("pre_request", interrupt)])
     assert [outcome.status for outcome in witness.outcomes] == ["abandoned"]
     assert simulator.requests == []
+
+
+class Terminal(logging.Handler):
+    """Is about to write the line that tells how a call ended when a signal comes."""
+
+    def emit(self, record):
+        if "after 1 attempt" in record.getMessage():
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_an_interrupt_as_the_end_of_a_call_is_logged_keeps_it_from_no_plugin(mode, witness, caplog):
+    caplog.set_level("INFO", "seawall")
+    terminal = Terminal()
+    logging.getLogger("seawall").addHandler(terminal)
+    try:
+        with Simulator(answer_tokens=20) as simulator, pytest.raises(KeyboardInterrupt):
+            called(mode, simulator, [*plugins(), witness])
+    finally:
+        logging.getLogger("seawall").removeHandler(terminal)
+    assert [outcome.status for outcome in witness.outcomes] == ["completed"]
