@@ -119,10 +119,10 @@ class SyncDriver(Driver):
         # 50 days on Windows, where more would be an error in the thread
         timer = threading.Timer(min(max(seconds, 0.0), threading.TIMEOUT_MAX), self.shut_down)
         timer.daemon = True
-        with suppress(RuntimeError):
-            # there are too many threads: the timeout between two pieces has to do
-            timer.start()
         try:
+            with suppress(RuntimeError):
+                # there are too many threads: the timeout between two pieces has to do
+                timer.start()
             yield
         finally:
             timer.cancel()

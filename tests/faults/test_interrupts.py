@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 
 import anthropic
 import pytest
@@ -88,3 +89,19 @@ def test_an_interrupt_as_the_end_of_a_call_is_logged_keeps_it_from_no_plugin(mod
     finally:
         logging.getLogger("seawall").removeHandler(terminal)
     assert [outcome.status for outcome in witness.outcomes] == ["completed"]
+
+
+def test_an_interrupt_as_the_watch_of_a_deadline_starts_leaves_no_thread(monkeypatch, witness):
+    start, started = threading.Timer.start, []
+
+    def struck(timer):
+        start(timer)
+        started.append(timer)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Timer, "start", struck)
+    with Simulator(answer_tokens=20) as simulator, pytest.raises(KeyboardInterrupt), seawall.deadline(60.0):
+        called("sync", simulator, [*plugins(), witness])
+    started[0].join(5.0)
+    assert not started[0].is_alive()
+    assert [outcome.status for outcome in witness.outcomes] == ["abandoned"]
