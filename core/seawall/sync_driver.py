@@ -16,6 +16,7 @@ from seawall.collector import outside_collector
 from seawall.connections import CONNECTIONS
 from seawall.decisions import Offload
 from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, running
+from seawall.ending import INTERRUPTS
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
@@ -69,9 +70,14 @@ class SyncDriver(Driver):
         """End the call, if it has not ended."""
         try:
             with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
-                step = self.steps.throw(Abandoned(cause))
                 while not sys.is_finalizing():
-                    step = self.steps.send(self._perform(step))
+                    try:
+                        step = self.steps.throw(Abandoned(cause))
+                        while not sys.is_finalizing():
+                            step = self.steps.send(self._perform(step))
+                    except INTERRUPTS as again:
+                        # Ctrl-C is pressed twice: go on with what is left of the end
+                        cause = again
         finally:
             running.discard(self)
 

@@ -105,3 +105,28 @@ def test_an_interrupt_as_the_watch_of_a_deadline_starts_leaves_no_thread(monkeyp
     started[0].join(5.0)
     assert not started[0].is_alive()
     assert [outcome.status for outcome in witness.outcomes] == ["abandoned"]
+
+
+class Settling:
+    """Is giving back what it had taken for a call when a signal comes."""
+
+    def __init__(self, number, interrupt):
+        self.name = f"settling-{number}"
+        self.interrupt = interrupt
+
+    def work(self):
+        raise self.interrupt
+
+    @seawall.hookimpl
+    def post_response(self):
+        return seawall.Offload(self.work)
+
+
+@pytest.mark.parametrize("interrupt", INTERRUPTS)
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_an_interrupt_while_a_call_is_being_ended_keeps_its_end_from_no_plugin(times, interrupt, witness):
+    # as who presses Ctrl-C more than once does
+    settling = [Settling(number, interrupt) for number in range(times)]
+    with Simulator(answer_tokens=20) as simulator, pytest.raises(interrupt):
+        called("sync", simulator, [*plugins(), witness, *settling])
+    assert [outcome.status for outcome in witness.outcomes] == ["completed"]
