@@ -108,19 +108,19 @@ class AsyncDriver(Driver):
     async def _send(self, send: Send) -> Accepted | Exception:
         self.check()
         try:
-            with anyio.fail_after(self._seconds_left()):
+            with anyio.move_on_after(self._seconds_left()) as scope:
                 response = self.exchange.take(await self._call_next(self.exchange.derived(send)))
                 if response is not None and self.exchange.must_read(send):
                     try:
                         await response.aread()
                     except BODY_ERRORS as error:
                         return self.wire_error(error)
-        except TimeoutError as error:
-            return error
         except AnthropicError as error:
             return wire_errors.told(error)
         except SEND_ERRORS as error:
             return self.wire_error(error)
+        if scope.cancelled_caught:
+            return self.wire_error(TimeoutError("the deadline passed"))
         self.check()
         self._body = self.exchange.body(send)
         if self._seconds_left() is not None:

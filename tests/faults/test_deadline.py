@@ -4,6 +4,7 @@ import asyncio
 import gc
 import math
 import pickle
+import socket
 import threading
 
 import anthropic
@@ -156,6 +157,28 @@ def test_a_stream_that_would_go_on_for_ever_ends_at_the_deadline(mode, surface, 
     assert error.partial_message.usage.output_tokens == error.usage.output_tokens > 0
     assert isinstance(error.__cause__, anthropic.APIConnectionError)
     assert [outcome.status for outcome in witness.outcomes] == ["failed"]
+
+
+class Hurried(asyncio.SelectorEventLoop):
+    """Its clock is ahead of the system's, as one that looks at it but once a turn may come to be."""
+
+    def time(self):
+        return 1.5 * super().time()
+
+
+def test_a_loop_that_is_ahead_of_the_deadline_ends_the_call_with_no_other_error(witness):
+    with socket.create_server(("127.0.0.1", 0)) as silent, asyncio.Runner(loop_factory=Hurried) as runner:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        async def run():
+            async with anthropic.AsyncAnthropic(base_url=url, api_key="test") as bare:
+                client = seawall.protect(bare, plugins=[*plugins(), witness])
+                with seawall.deadline(SHORT):
+                    await ASYNC["create"](client, model=MODEL, messages=MESSAGES, max_tokens=64_000)
+
+        with pytest.raises(seawall.DeadlineExceededError):
+            runner.run(run())
+    assert all(isinstance(error, anthropic.APIConnectionError) for error in witness.errors)
 
 
 @pytest.mark.parametrize("kind", ["stall", "stall_with_pings"])
