@@ -139,10 +139,11 @@ class Amend:
     def __post_init__(self) -> None:
         if self.timeout is not None:
             _check_seconds("Amend.timeout", self.timeout)
-        for name, kind in (("params", Mapping), ("headers", Mapping), ("resume", Resume)):
-            if not isinstance(given := getattr(self, name), kind) and (kind is Mapping or given is not None):
+        kinds = {"params": Mapping, "headers": Mapping, **({} if self.resume is None else {"resume": Resume})}
+        for name, kind in kinds.items():
+            if not isinstance(given := getattr(self, name), kind):
                 msg = f"Amend.{name} takes a {kind.__name__}, not a {type(given).__name__}"
-                raise ValueError(msg)
+                raise ValueError(msg)  # noqa: TRY004 - one class for all decisions
         if odd := [name for name, value in self.headers.items() if not isinstance(value, str)]:
             # the value may be a key, which belongs into no message
             raise ValueError(f"Amend.headers[{odd[0]!r}] is no text")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Generator, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from seawall import wire_errors
 from seawall.body import take_body
@@ -32,9 +32,6 @@ from seawall.replay import replayed, shown
 from seawall.steps import CLOSE, OPENED, Abandoned, Accepted, Send, Sleep, Step
 
 _log = logging.getLogger("seawall.engine")
-
-_MOST_REDIRECTS: Final = 16
-"""Without a wait in between: plugins that disagree about the model would go on for ever."""
 
 
 class Engine:
@@ -105,9 +102,16 @@ class Engine:
     # -- before an attempt
 
     def _plan(self) -> Generator[Step, Any, Plan]:
-        redirects = 0
+        meant = {self.call.model}
+
+        def is_void(decision: object) -> bool:
+            """Whether it sends the call to a model that was asked for since the last wait."""
+            return isinstance(decision, Redirect) and decision.model in meant
+
         while True:
-            said = yield from self._hooks.answers("pre_request", self.call, until=self._comes_first)
+            said = yield from self._hooks.answers(
+                "pre_request", self.call, until=(Redirect, Replay, Wait), is_void=is_void
+            )
             plan = combine_requests(self._in_time(said))
             if plan.reject is not None:
                 self._fail(plan.reject, "rejected before it was sent")
@@ -123,28 +127,15 @@ class Engine:
                     return Plan(answer=Answer(whole.message() or {}))
                 continue
             if isinstance(plan.again, Redirect):
-                redirects += 1
-                wait = self._redirect(plan.again, said[-1][0], redirects)
+                wait = self._redirect(plan.again)
+                meant.add(self.call.model)
             else:
-                wait, redirects = plan.again, 0
+                wait, meant = plan.again, {self.call.model}
             self._check_deadline(wait.seconds, f"the wait ({wait.reason})")
             yield from self._wait(wait)
 
-    def _comes_first(self, decision: object) -> bool:
-        """Whether no further hook is asked, and then all again."""
-        return isinstance(decision, Replay | Wait) or (
-            isinstance(decision, Redirect) and decision.model != self.call.model
-        )
-
     def _in_time(self, said: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-        """The decisions less what comes too late.
-
-        That is a `Redirect` to the model that is asked already, and an `Answer` that could only follow a part
-        of another, which the caller has.
-        """
-        said = [
-            (plugin, one) for plugin, one in said if not isinstance(one, Redirect) or self._comes_first(one)
-        ]
+        """The decisions less any `Answer` that could only follow a part of another, which the caller has."""
         late = [plugin for plugin, decision in said if isinstance(decision, Answer) and self._course.is_shown]
         if late:
             _log.warning(
@@ -169,13 +160,9 @@ class Engine:
             yield from self._open()
             yield frames
 
-    def _redirect(self, redirect: Redirect, plugin: str, redirects: int) -> Wait:
+    def _redirect(self, redirect: Redirect) -> Wait:
         """Ask another model from now on; returns how it is told."""
         call, before = self.call, self.call.model
-        if redirects > _MOST_REDIRECTS:
-            what = f"plugin {plugin!r} sends the call from {before!r} to {redirect.model!r}"
-            how_often = f"this attempt was sent to another model {_MOST_REDIRECTS} times already"
-            raise ConfigError(f"{what}, and {how_often}; take a plugin that does so out of `plugins`")
         call.params = {**call.params, "model": redirect.model}
         call.estimate = partial(self._hooks.estimate, model=call.model)
         self._course.redirect()

@@ -78,17 +78,24 @@ class CallHooks:
         return implementations
 
     def answers(
-        self, name: str, *args: object, until: Callable[[object], bool] = lambda _: False
+        self,
+        name: str,
+        *args: object,
+        until: tuple[type, ...] = (),
+        is_void: Callable[[object], bool] = lambda _: False,
     ) -> Generator[Offload, Any, list[tuple[str, Any]]]:
-        """Ask the implementations of a hook, up to a decision as `until`; returns them with their plugins.
+        """Ask the implementations of a hook, up to a decision of `until`; returns them with their plugins.
 
-        Yields the work that may block; sent back is what it returned, or the exception it raised.
+        A decision that `is_void` is as if it had not been made. Yields the work that may block; sent back is
+        what it returned, or the exception it raised.
         """
         decisions = []
         for hook in self.implementations(name):
             decision = yield from self.answer(hook, name, *args)
+            if is_void(decision):
+                continue
             decisions.append((hook.plugin, decision))
-            if until(decision):
+            if isinstance(decision, until):
                 break
         return decisions
 

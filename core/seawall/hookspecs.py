@@ -48,10 +48,11 @@ def pre_request(call: "Call") -> "Reject | Answer | Redirect | Replay | Wait | A
     (`call.attempt`).
 
     Combination: the first `Wait`, `Redirect` or `Replay` ends the asking, so that who comes later holds
-    nothing ready for an attempt that is not sent yet; after it all are asked again. A `Redirect` to the model
-    that is asked anyway says nothing. Who answers `Replay` does so `tryfirst`. Any `Reject` of those who were
-    asked wins; then the first `Answer`, unless a caller that streams has a part of the message; `Amend`s
-    merge, and two different values for one thing are a `ConfigError`.
+    nothing ready for an attempt that is not sent yet; after it all are asked again. A `Redirect` to a model
+    that was asked for since the last wait says nothing, so that who answers it each time does no harm. Who
+    answers `Replay` does so `tryfirst`. Any `Reject` of those who were asked wins; then the first `Answer`,
+    unless a caller that streams has a part of the message; `Amend`s merge, and two different values for one
+    thing are a `ConfigError`.
     """
 
 

@@ -823,10 +823,24 @@ def test_a_redirect_to_the_model_that_is_asked_anyway_says_nothing():
     assert later.hooks() == ["pre_request", "post_response"]
 
 
-def test_plugins_that_send_a_call_to_and_fro_are_a_configuration_error():
-    _, steps = begin(Redirector("a"), Redirector("b"))
-    with pytest.raises(seawall.ConfigError, match=r"'[ab]' sends the call from .* 16 times already; take a"):
-        drive(steps, [])
+def test_after_a_wait_a_call_may_be_sent_back():
+    plugin = Recorder(
+        pre_request=[
+            seawall.Redirect("b", "busy"),
+            seawall.Wait(1.0, "busy too"),
+            seawall.Redirect("m", "free"),
+        ]
+    )
+    _, steps = begin(plugin)
+    taken, _ = drive(steps, [streamed(b"{}")])
+    assert [step.params["model"] for step in taken if isinstance(step, Send)] == ["m"]
+
+
+def test_of_plugins_that_send_a_call_to_and_fro_the_last_has_its_way():
+    call, steps = begin(Redirector("claude-haiku-4-5"), Redirector("claude-opus-5-5"))
+    taken, _ = drive(steps, [streamed(b"{}")])
+    assert [step.params["model"] for step in taken if isinstance(step, Send)] == ["claude-opus-5-5"]
+    assert call.model == "claude-opus-5-5"
 
 
 @pytest.mark.parametrize("model", ["", None, 5])
