@@ -11,8 +11,9 @@ import pytest
 
 import seawall
 from calls import MESSAGES, MODEL, SURFACES, call, plugins
-from seawall_testkit import Fault, Simulator
+from seawall_testkit import Fault, Simulator, blocks
 from seawall_tokens import Tokens, TokensSettings, caller
+from seawall_tokens.prices import Prices
 
 PRICES = {MODEL: {"input": 5, "output": 25}}
 DOLLARS_A_TOKEN = 25e-6
@@ -104,6 +105,29 @@ def test_what_calls_spent_is_what_the_api_counted():
             call(simulator, "sync", "create", enabled, messages=LONG * 5)
         assert refused.value.spent == pytest.approx(cost(simulator))
         assert refused.value.held == 0
+
+
+WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+MARKED = {"type": "text", "text": "word " * 3_000, "cache_control": {"type": "ephemeral"}}
+FOR_AN_HOUR = {**MARKED, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "params"),
+    [
+        ([*blocks.web_search("ships"), blocks.text("Four.")], {"tools": [WEB_SEARCH]}),
+        (None, {"system": [FOR_AN_HOUR], "messages": [{"role": "user", "content": [MARKED]}]}),
+    ],
+    ids=["a web search", "cache writes kept for five minutes and for an hour"],
+)
+def test_fees_and_cache_writes_are_in_a_budget_as_they_are_billed(answer, params):
+    enabled = [*plugins(), tokens(own(1.0, "total"), prices={})]
+    with Simulator(answer=answer) as simulator:
+        answered = call(simulator, "sync", "create", enabled, **params).message
+        with pytest.raises(seawall.BudgetExceededError) as refused:
+            call(simulator, "sync", "create", enabled, messages=LONG * 75)
+    billed = Prices().dollars(MODEL, answered.usage.to_dict(), datetime.now(UTC))
+    assert refused.value.spent == pytest.approx(billed)
 
 
 def test_attempts_of_a_call_that_broke_count_and_a_continuation_that_does_not_fit_keeps_what_came():

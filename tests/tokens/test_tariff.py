@@ -92,6 +92,14 @@ def test_what_was_spent_goes_by_the_counts():
     assert cost("tokens", **usage) == 3_100_000
 
 
+def test_what_an_answer_tells_goes_before_what_its_request_asked_for():
+    writes = {"cache_creation_input_tokens": 1_000_000}
+    told = {**writes, "cache_creation": {"ephemeral_1h_input_tokens": 400_000}}
+    marked = {"cache_control": HOUR}
+    assert cost(params=marked, **told) == pytest.approx(0.6 * 1.25 + 0.4 * 2)
+    assert cost(params=marked, **writes, cache_creation=None) == pytest.approx(2)
+
+
 def test_the_price_of_the_model_that_served_counts():
     opus, haiku = (
         spent(

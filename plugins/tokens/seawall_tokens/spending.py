@@ -4,7 +4,7 @@ import math
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from seawall import Attempt
 from seawall.state import Store
@@ -116,13 +116,12 @@ class Spending:
         """What has been seen so far, about."""
         return self.attempt.written * DENSITY
 
-    def usage(self) -> dict[str, int]:
-        """What the API counted, as far as it can be counts; estimates where an answer told none."""
-        usage = {name: count(value) for name, value in self.attempt.usage.counts().items()}
-        output = usage.pop("output_tokens")
+    def usage(self) -> dict[str, Any]:
+        """What the API told; estimates where an answer told no counts."""
+        usage = {**self.attempt.raw_usage, **self.attempt.usage.counts()}
         if is_untold(self.attempt):
             usage["input_tokens"] = self.expected_input
-        return {**usage, "output_tokens": output or math.ceil(self.output_tokens)}
+        return {**usage, "output_tokens": count(usage["output_tokens"]) or math.ceil(self.output_tokens)}
 
     def set_marks(self) -> None:
         """Work out how far the attempt may go with what is held now."""

@@ -69,20 +69,22 @@ def tariff(
 def spent(
     unit: Unit,
     params: Mapping[str, Any],
-    usage: Mapping[str, int],
+    usage: Mapping[str, Any],
     *,
     prices: Prices,
     at: datetime,
     served: str | None,
 ) -> float | None:
-    """Return what the counts of an attempt cost; `None` when the model has no price."""
+    """Return what the `usage` of an attempt cost; `None` when the model has no price.
+
+    What it does not tell is taken from the request.
+    """
     counts = Counts.of(usage)
     if unit == "tokens":
         return float(counts.input + counts.cache_read + counts.cache_write + counts.output)
-    kept = _kept(writes_of(params), counts.cache_write)
-    return prices.dollars(
-        str(params.get("model", "")), {**usage, **kept, **_context(params)}, at, served=served
-    )
+    asked = {**_context(params), **_kept(writes_of(params), counts.cache_write)}
+    told = {name: value for name, value in usage.items() if value is not None}
+    return prices.dollars(str(params.get("model", "")), {**asked, **told}, at, served=served)
 
 
 def writes_of(params: Mapping[str, Any]) -> Writes:
