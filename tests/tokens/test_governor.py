@@ -313,19 +313,25 @@ def test_the_longest_key_of_the_limits_counts():
 
 
 class Failing(MemoryStore):
+    fails = True
+
     def step(self, step, /, *, key, **arguments):
-        raise StoreError("redis:6379", "gone")
+        if self.fails:
+            raise StoreError("redis:6379", "gone")
+        return super().step(step, key=key, **arguments)
 
 
-def test_when_the_store_fails_calls_go_on_and_that_is_said_once(caplog):
-    world = World(store=Failing())
-    for _ in range(3):
+def test_when_the_store_fails_calls_go_on_and_each_time_that_is_said_once_and_that_it_is_over(caplog):
+    store = Failing()
+    world = World(store=store)
+    for fails in (True, True, False, False, True):
+        store.fails = fails
         call = world.call()
         assert world.admit(call) is None
         world.governor.settle(call)
-    assert [record.message for record in caplog.records] == [
-        "calls are sent without pacing while this lasts: state store redis:6379: gone"
-    ]
+    fails = "calls are sent without pacing while this lasts: state store redis:6379: gone"
+    said = [record.message for record in caplog.records]
+    assert said == [fails, "rate limits are looked up again", fails]
 
 
 def test_or_they_are_refused_where_that_is_asked_for():

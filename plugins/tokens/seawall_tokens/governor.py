@@ -53,7 +53,7 @@ class Governor:
         self._organizations = Organizations()
         self._index = Index(INDEX)
         self._is_told = False
-        """That the store fails was said."""
+        """That the store fails was said, and not yet that it works again."""
         self.after_fork()
         call_after_fork(self)
 
@@ -89,6 +89,7 @@ class Governor:
             self._index.note(turn.store, turn.key, self._clock())
         except StoreError as error:
             return self._without(error)
+        self._say_it_works()
         if not verdict["is_admitted"]:
             return self._late(turn, verdict) or Wait(verdict["wait"], _said(verdict))
         if self._pulse is not None:
@@ -192,6 +193,11 @@ class Governor:
             self._is_told = True
             what = "calls are sent without pacing" if self._is_open else "calls are refused"
             _log.warning("%s while this lasts: %s", what, error)
+
+    def _say_it_works(self) -> None:
+        if self._is_told:
+            self._is_told = False
+            _log.warning("rate limits are looked up again")
 
 
 def _said(verdict: Verdict) -> str:
