@@ -148,6 +148,11 @@ def test_usage_without_a_ledger_says_so_and_makes_none(state):
     assert not state.exists()
 
 
+def test_usage_of_a_time_in_which_nothing_was_spent_names_it(state):
+    said = run(usage, "--since", "2026-11-01T12:00+02:00").stdout
+    assert said == f"nothing is in the ledger {state / 'ledger.sqlite'} since 2026-11-01 12:00 UTC+02:00\n"
+
+
 def test_usage_of_a_ledger_that_cannot_be_read_is_told_in_one_line(state):
     state.mkdir()
     (state / "ledger.sqlite").write_bytes(b"garbage" * 1000)

@@ -54,7 +54,7 @@ def usage(by: "By", since: str | None, *, is_json: bool) -> None:
         found = report.read(folder / FILE, by, begin)
     except report.UnreadableError as error:
         raise click.ClickException(str(error)) from error
-    _say(json.dumps(found.as_json(), indent=2) if is_json else _table(found, folder / FILE))
+    _say(json.dumps(found.as_json(), indent=2) if is_json else _table(found, folder / FILE, begin))
     if found.unpriced:
         click.echo(
             f"seawall: attempts whose price is not known, in no sum of dollars: {found.unpriced:,}; "
@@ -63,11 +63,12 @@ def usage(by: "By", since: str | None, *, is_json: bool) -> None:
         )
 
 
-def _table(found: "Report", path: Path) -> str:
+def _table(found: "Report", path: Path, begin: datetime | None) -> str:
     from seawall_tokens.table import SIGNS, table  # noqa: PLC0415
 
     if not found.rows:
-        return f"nothing is in the ledger {path}"
+        since = "" if begin is None else f" since {begin:%Y-%m-%d %H:%M %Z}"
+        return f"nothing is in the ledger {path}{since}"
     lines = [
         f"{text}  {click.style(bar, fg='cyan') if bar else ''}".rstrip()
         for text, bar in table(found, is_plain=not _writes(SIGNS))
