@@ -119,6 +119,12 @@ def test_searches_and_places_cost_too():
     assert dollars("claude-opus-5-5", both) == pytest.approx(at_home + searched)
 
 
+def test_a_search_costs_the_same_where_a_setting_tells_the_price_of_tokens():
+    usage = {"server_tool_use": {"web_search_requests": 1000}}
+    mine = Prices({"claude-opus-5-5": ModelPrice(input=1, output=2)})
+    assert mine.dollars("claude-opus-5-5", usage, NOW) == Prices().dollars("claude-opus-5-5", usage, NOW)
+
+
 def test_settings_come_first():
     mine = ModelPrice.model_validate({"input": 1, "output": 2, "cache_read": 0.5, "cache_write": 3})
     prices = Prices({"my-model": mine, "claude-opus-5-5": mine})

@@ -23,6 +23,8 @@ _HOUR_WRITE: Final = 1.6
 """A cache write kept for an hour costs 2 x the input, one for five minutes 1.25 x:
 https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing"""
 _SHORT_WRITE: Final = 1.25
+_SEARCH: Final = 0.01
+"""Dollars of a web search, with any model (API.md, section 8)."""
 _US_ONLY: Final = 1.1
 """Factor for the tokens of `inference_geo: "us"` (API.md, section 8)."""
 _FAMILIES: Final = ((re.compile(r"claude-mythos-(5(?:-\d)?)(?:-\d{8})?"), r"claude-fable-\1"),)
@@ -48,12 +50,12 @@ class ModelPrice(BaseModel):
     """Kept for five minutes; an hour costs 1.6 times that. `None`: 1.25 times `input`."""
 
     def dollars(self, counts: "Counts") -> float:
-        """What these tokens cost."""
+        """What these tokens and searches cost."""
         read = self.input if self.cache_read is None else self.cache_read
         write = self.input * _SHORT_WRITE if self.cache_write is None else self.cache_write
         writes = counts.cache_write + (_HOUR_WRITE - 1) * counts.cache_write_hour
         spent = counts.input * self.input + counts.cache_read * read + writes * write
-        return (spent + counts.output * self.output) / _MTOK
+        return (spent + counts.output * self.output) / _MTOK + counts.web_searches * _SEARCH
 
 
 @dataclass(frozen=True, slots=True)
