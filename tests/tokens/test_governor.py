@@ -182,10 +182,22 @@ def test_two_keys_of_one_organization_share_its_limits(world):
         world.admit(call)
         call.attempts[-1].status, call.attempts[-1].headers = 200, HEADERS
         world.governor.settle(call)
+    assert not leases.owners(world.document())
     last = world.call()
     last.account = "another"
     world.admit(last)
-    assert leases.owners(world.document("rate:api:org:opus-5.5"))
+    assert leases.owners(world.document())
+
+
+def test_what_runs_when_an_answer_tells_the_organization_still_counts():
+    world = World(max_concurrent=2)
+    first, second, third = (world.call() for _ in range(3))
+    assert (world.admit(first), world.admit(second)) == (None, None)
+    first.attempts[-1].status, first.attempts[-1].headers = 200, HEADERS
+    world.governor.settle(first)
+    assert world.admit(third) is None
+    for governor in (world, World(store=world.store, max_concurrent=2)):
+        assert "2 running calls" in governor.admit(governor.call()).reason
 
 
 def test_a_callers_name_may_be_of_undecodable_bytes(redis_server):

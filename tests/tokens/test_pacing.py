@@ -58,8 +58,9 @@ def test_threads_of_a_sync_client_share_a_limit_and_nothing_is_left_in_the_state
             for thread in threads:
                 thread.join()
         assert len(simulator.requests) == 16
-        key = f"rate:{simulator.base_url.removeprefix('http://')}:{organization_of(simulator)}:opus-5.5"
-        document = configured_store().step(READ, key=key)
+        host, store = simulator.base_url.removeprefix("http://"), configured_store()
+        served = store.step(READ, key=f"organizations:{host}")[organization_of(simulator)]
+        document = store.step(READ, key=f"rate:{host}:{served}:opus-5.5")
     assert not leases.owners(document)
     assert "waiting" not in document
     assert document["limits"] == {"requests": 6_000}

@@ -1,32 +1,32 @@
-"""Whose limits a call uses: those of an organization, whatever key it has. Answers tell which one it is."""
+"""Whose limits a call uses: those of an organization, whatever key it has. Answers tell which one it is.
+
+The document of an organization is that of the first account of it that was answered, so that what runs and
+waits when its name comes stays where it is counted.
+"""
 
 import threading
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from seawall import Call
-from seawall.state import READ, Document, Step, Store, leases
-from seawall_tokens import fair_queue
+from seawall.state import READ, Document, Step, Store
 from seawall_tokens.rate_headers import organization
 
 _MOST: Final = 256
-"""Accounts remembered for one address; the ones longest known are dropped."""
+"""Accounts and organizations remembered for one address; the ones longest known are dropped."""
 
 
-def _remember(document: Document, arguments: Mapping[str, Any]) -> tuple[Document, None]:
-    return dict([*document.items(), (arguments["account"], arguments["organization"])][-_MOST:]), None
+def _remember(document: Document, arguments: Mapping[str, Any]) -> tuple[Document, str]:
+    account, named = arguments["account"], arguments["organization"]
+    served = document.get(named, account)
+    others = [item for item in document.items() if item[0] not in (account, named)]
+    return dict([*others, (named, served), (account, served)][-_MOST:]), served
 
 
 _REMEMBER: Final = Step("remember the organization", _remember)
-_ADOPT: Final = Step(
-    "adopt what is known", lambda document, arguments: (document or arguments["document"], None)
-)
-"""Begins a document with what another one says; one that is there stays as it is."""
 INDEX: Final = "tokens:rates"
 """The key of the index of documents, by their keys."""
 _RATE: Final = "rate:"
-_OF_CALLS: Final = frozenset({leases.LEASES, fair_queue.WAITING})
-"""What stays with the document it was begun in."""
 
 
 class Limits(NamedTuple):
@@ -34,7 +34,7 @@ class Limits(NamedTuple):
 
     host: str
     served: str
-    """An organization, or an account of which none is known."""
+    """An account: the first of its organization, as far as one is known."""
     model_class: str
 
     @classmethod
@@ -50,8 +50,9 @@ class Limits(NamedTuple):
         return f"{_RATE}{self.host}:{self.served}:{self.model_class}"
 
     def is_superseded(self, store: Store) -> bool:
-        """Whether they are those of an account whose organization is known by now; asks the store."""
-        return self.served in store.step(READ, key=_accounts(self.host))
+        """Whether the account is known by now to share those of another one; asks the store."""
+        accounts = store.step(READ, key=_accounts(self.host))
+        return self.served in accounts and accounts[self.served] != self.served
 
 
 class Organizations:
@@ -60,7 +61,9 @@ class Organizations:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], str] = {}
-        """The organization of an account at an address; the account itself where none is known."""
+        """Whose document an account at an address uses."""
+        self._told: dict[tuple[str, str], str] = {}
+        """The organization that answers told of it."""
 
     def key(self, call: Call) -> str:
         """Return the key of the document for the limits that a call uses."""
@@ -71,25 +74,19 @@ class Organizations:
             served = str(document.get(call.account, call.account))
             with self._lock:
                 served = self._known.setdefault(place, served)
-        return _key(call, served)
+        return Limits(call.host, served, call.model_class).key
 
     def learn(self, call: Call, headers: Mapping[str, str]) -> None:
-        """Note who was served; what was known of the account's limits is then known of the organization's."""
-        served, place = organization(headers), (call.host, call.account)
-        before = self._known.get(place, call.account)
-        if not served or served == before:
+        """Note who was served: from now on the account shares the document of others of that organization."""
+        named, place = organization(headers), (call.host, call.account)
+        if not named or named == self._told.get(place):
             return
-        document = call.store.step(READ, key=_key(call, before))
-        kept = {name: value for name, value in document.items() if name not in _OF_CALLS}
-        call.store.step(_ADOPT, key=_key(call, served), document=kept)
-        call.store.step(_REMEMBER, key=_accounts(call.host), account=call.account, organization=served)
+        served = call.store.step(
+            _REMEMBER, key=_accounts(call.host), account=call.account, organization=named
+        )
         with self._lock:
-            self._known[place] = served
+            self._known[place], self._told[place] = served, named
 
 
 def _accounts(host: str) -> str:
     return f"organizations:{host}"
-
-
-def _key(call: Call, served: str) -> str:
-    return Limits(call.host, served, call.model_class).key
