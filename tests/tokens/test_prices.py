@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -169,3 +172,36 @@ def test_counts_that_are_none_are_0():
         "cache_read_input_tokens": "9",
     }
     assert Counts.of(told) == Counts(0, 0, 0, 0, 0, 0, 0)
+
+
+FORKS = """
+import os, signal, sys, threading
+from datetime import UTC, datetime
+from seawall_tokens.prices import Prices
+
+def price():
+    return Prices().dollars("claude-opus-5-5", {"input_tokens": 1}, datetime.now(UTC))
+
+thread = threading.Thread(target=price)
+thread.start()
+while "genai_prices.data" not in sys.modules:
+    pass
+if (child := os.fork()) == 0:
+    signal.alarm(60)
+    os._exit(price() is None)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_forked_while_prices_are_loaded_has_them():
+    done = subprocess.run([sys.executable, "-c", FORKS], check=False, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_was_warmed_has_the_table():
+    code = (
+        "import sys, seawall_tokens.prices as it; it.Prices.warm(); assert 'genai_prices.data' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,8 +5,11 @@ override them. It takes the input of a request to include what the prompt cache 
 API's `input_tokens` leaves out: they are added here. A model without a price has none: never 0.
 """
 
+import functools
 import math
+import os
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +34,13 @@ _FAMILIES: Final = ((re.compile(r"claude-mythos-(5(?:-\d)?)(?:-\d{8})?"), r"clau
 """Models that cost what another one does, where the table does not have them (API.md, section 8)."""
 _BARE: Final = re.compile(r"claude-[a-z0-9.-]*[a-z0-9]")
 _REVISION: Final = re.compile(r"-v\d+$")
+
+_loading: Final = threading.Lock()
+"""Held while the table is loaded, and by who forks: a child has no thread that would load the rest."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+    )
 
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -128,7 +138,16 @@ class Prices:
     @staticmethod
     def warm() -> None:
         """Load the table, so that no later `price` takes long; for a thread that nobody waits for."""
-        import genai_prices  # noqa: F401, PLC0415 - 0.5 s
+        with _loading:
+            _load()
+
+
+@functools.cache
+def _load() -> None:
+    from genai_prices import Usage as Priced, calc_price  # noqa: PLC0415 - 0.5 s
+
+    # it loads what it needs for a price when it is asked for one
+    calc_price(Priced(input_tokens=1), "claude-opus-5-5", provider_id="anthropic")
 
 
 def count(value: object) -> int:
@@ -164,7 +183,8 @@ def _references(model: str) -> list[tuple[str, str]]:
 def _listed(
     provider: str, name: str, counts: Counts, at: datetime, context: Mapping[str, Any]
 ) -> float | None:
-    from genai_prices import Usage as Priced, calc_price  # noqa: PLC0415 - 0.5 s
+    Prices.warm()
+    from genai_prices import Usage as Priced, calc_price  # noqa: PLC0415 - it is loaded
 
     priced = Priced(
         input_tokens=counts.input + counts.cache_read + counts.cache_write,
