@@ -189,6 +189,21 @@ def test_two_keys_of_one_organization_share_its_limits(world):
     assert leases.owners(world.document())
 
 
+def test_another_workspace_of_an_organization_has_limits_of_its_own(world):
+    for account, workspace in (("account", "reports"), ("another", "chat"), ("third", "chat")):
+        call = world.call()
+        call.account = account
+        world.admit(call)
+        headers = {**HEADERS, "anthropic-workspace-id": workspace}
+        call.attempts[-1].status, call.attempts[-1].headers = 200, headers
+        world.governor.settle(call)
+    last = world.call()
+    last.account = "third"
+    world.admit(last)
+    assert not leases.owners(world.document())
+    assert leases.owners(world.document("rate:api:another:opus-5.5"))
+
+
 def test_what_runs_when_an_answer_tells_the_organization_still_counts():
     world = World(max_concurrent=2)
     first, second, third = (world.call() for _ in range(3))

@@ -13,6 +13,7 @@ from seawall.registry import configured_store
 from seawall.state import READ, MemoryStore, leases
 from seawall_testkit import Limits, Simulator
 from seawall_tokens import Tokens, TokensSettings, caller
+from seawall_tokens.rate_headers import organization
 
 SMALL = {"model": MODEL, "max_tokens": 64, "messages": MESSAGES}
 
@@ -69,7 +70,7 @@ def test_threads_of_a_sync_client_share_a_limit_and_nothing_is_left_in_the_state
 def organization_of(simulator):
     with anthropic.Anthropic(base_url=simulator.base_url, api_key="test") as bare:
         response = bare.messages.with_raw_response.create(**SMALL)
-    return response.headers["anthropic-organization-id"]
+    return organization(response.headers)
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])

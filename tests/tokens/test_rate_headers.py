@@ -20,6 +20,7 @@ def test_limits_and_what_is_left_are_read():
     assert said.limits == {"requests": 1000, "input": 2_000_000, "output": 400_000}
     assert said.remaining == {"requests": 999, "input": 1_950_000, "output": 400_000}
     assert organization(HEADERS) == "org"
+    assert organization({**HEADERS, "anthropic-workspace-id": "reports"}) == "org/reports"
 
 
 def test_an_answer_without_headers_tells_nothing():

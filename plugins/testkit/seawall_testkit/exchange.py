@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from seawall_testkit.delivery import COMPLETE
 from seawall_testkit.errors import RequestError, should_retry
-from seawall_testkit.limits import ORGANIZATION
+from seawall_testkit.limits import ORGANIZATION, WORKSPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,6 +53,7 @@ class Exchange:
             "content-type": content_type,
             "request-id": self.request_id,
             "anthropic-organization-id": ORGANIZATION,
+            "anthropic-workspace-id": WORKSPACE,
             "server": "cloudflare",
             "cf-cache-status": "DYNAMIC",
         }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ORGANIZATION = "7f9c2ba4-e88f-4278-91b4-1e24a8d5c6a1"
 """The organization id in headers and messages."""
+WORKSPACE = "wrkspc_01SeawallTestkit00000000"
+"""The workspace id in headers."""
 
 _UNITS = {"requests": "requests", "input-tokens": "input tokens", "output-tokens": "output tokens"}
 

@@ -1,8 +1,8 @@
 """The governor: each attempt waits until the rate limits leave room for it, in all processes that share them.
 
-What is shared is one document for each organization and model class (`admission`). Nothing is counted on the
-path of a chunk: `Attempt.written` tells what streams have brought, and a thread reports it every second while
-any run.
+What is shared is one document for each workspace of an organization and model class (`admission`). Nothing is
+counted on the path of a chunk: `Attempt.written` tells what streams have brought, and a thread reports it
+every second while any run.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Whose limits a call uses: those of an organization, whatever key it has. Answers tell which one it is.
+"""Whose limits a call uses: those of a workspace of an organization, whatever key it has. Answers tell which.
 
 The document of an organization is that of the first account of it that was answered, so that what runs and
 waits when its name comes stays where it is counted.

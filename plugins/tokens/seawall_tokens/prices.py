@@ -35,7 +35,7 @@ _FAMILIES: Final = ((re.compile(r"claude-mythos-(5(?:-\d)?)(?:-\d{8})?"), r"clau
 _BARE: Final = re.compile(r"claude-[a-z0-9.-]*[a-z0-9]")
 _REVISION: Final = re.compile(r"-v\d+$")
 
-_loading: Final = threading.Lock()
+_loading: Final = threading.RLock()
 """Held while the table is loaded, and by who forks: a child has no thread that would load the rest."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -38,8 +38,12 @@ def reading(headers: Mapping[str, str]) -> Reading | None:
 
 
 def organization(headers: Mapping[str, str]) -> str:
-    """Return the organization that was served; empty when the headers do not tell."""
-    return headers.get("anthropic-organization-id", "")
+    """Return the organization that was served, and which of its workspaces, whose limits may be lower.
+
+    Empty when the headers do not tell.
+    """
+    names = (headers.get(f"anthropic-{kind}-id", "") for kind in ("organization", "workspace"))
+    return "/".join(filter(None, names))
 
 
 def _number(text: str | None) -> float | None:
