@@ -5,7 +5,7 @@ from .errors import (
     StoreError as StoreError,
     StoreUnavailableError as StoreUnavailableError,
 )
-from .forks import call_after_fork as call_after_fork
+from .forks import call_after_fork as call_after_fork, new_lock as new_lock
 from .index import Index as Index
 from .memory import MemoryStore as MemoryStore
 from .pulse import Pulse as Pulse

@@ -1,6 +1,7 @@
 """What a forked child must not use: locks that a thread of its parent held, and open files."""
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -10,6 +11,14 @@ class _Forked(Protocol):
 
 
 _stores: "weakref.WeakSet[_Forked]" = weakref.WeakSet()
+_locks: "weakref.WeakSet[threading.Lock]" = weakref.WeakSet()
+
+
+def new_lock() -> threading.Lock:
+    """Return a lock that is free in every child forked from now on, whatever thread of its parent held it."""
+    lock = threading.Lock()
+    _locks.add(lock)
+    return lock
 
 
 def call_after_fork(store: _Forked) -> None:
@@ -18,6 +27,9 @@ def call_after_fork(store: _Forked) -> None:
 
 
 def _after_fork() -> None:
+    for lock in list(_locks):
+        if lock.locked():
+            lock.release()
     for store in list(_stores):
         store.after_fork()
 

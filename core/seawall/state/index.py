@@ -3,12 +3,12 @@
 For who shows them to people: an index is one small document with the names that processes lately noted.
 """
 
-import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
 from seawall.state.documents import READ, Document, Step
 from seawall.state.errors import StoreError
+from seawall.state.forks import new_lock
 from seawall.state.store import Store
 
 MOST: Final = 128
@@ -38,7 +38,7 @@ class Index:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._noted: dict[int, tuple[Store, dict[str, float]]] = {}
         """By store; a store that is kept here shares its id with no other."""
 

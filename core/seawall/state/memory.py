@@ -1,11 +1,13 @@
 """State of one process."""
 
-import threading
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from seawall.state.documents import R, Step, decoded, encoded
-from seawall.state.forks import call_after_fork
+from seawall.state.forks import new_lock
+
+if TYPE_CHECKING:
+    import threading
 
 
 class MemoryStore:
@@ -22,7 +24,6 @@ class MemoryStore:
         # as text, so that neither a result nor a step that breaks its rules can change a document
         self._texts: dict[str, str] = {}
         self._locks: dict[str, threading.Lock] = {}
-        call_after_fork(self)
 
     def step(self, step: Step[R], /, *, key: str, **arguments: Any) -> R:
         """Change the document of `key`; return the step's result.
@@ -34,17 +35,13 @@ class MemoryStore:
 
     def _step(self, step: Step[R], key: str, arguments: Mapping[str, Any]) -> R:
         # `setdefault` is atomic
-        with self._locks.get(key) or self._locks.setdefault(key, threading.Lock()):
+        with self._locks.get(key) or self._locks.setdefault(key, new_lock()):
             document, result = step.function(decoded(self._texts.get(key)), arguments)
             if text := encoded(document, step.name, key):
                 self._texts[key] = text
             else:
                 self._texts.pop(key, None)
         return result
-
-    def after_fork(self) -> None:
-        """Forget locks that threads of the parent hold."""
-        self._locks = {}
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -12,7 +11,7 @@ from seawall.decisions import Offload
 from seawall.errors import ConfigError
 from seawall.state.documents import R, Step
 from seawall.state.errors import StoreUnavailableError
-from seawall.state.forks import call_after_fork
+from seawall.state.forks import new_lock
 from seawall.state.memory import MemoryStore
 
 _log = logging.getLogger("seawall.state")
@@ -81,11 +80,7 @@ class _SharedStores:
 
     def __init__(self) -> None:
         self._stores: dict[tuple[str, Path | None], Store] = {}
-        self.after_fork()
-        call_after_fork(self)
-
-    def after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def get(self, url: str, state_dir: Path | None) -> Store:
         named = url, state_dir

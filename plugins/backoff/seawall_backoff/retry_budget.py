@@ -5,11 +5,10 @@ one for each API and model class of a process. Callers without a deadline are he
 fail a fifth of their calls in an outage of a minute (GOVERNOR.md, section 6).
 """
 
-import threading
 from collections import defaultdict
 from typing import Final
 
-from seawall.state import call_after_fork
+from seawall.state import new_lock
 
 SIZE: Final = 500
 """Tokens of a full bucket, which it is at first."""
@@ -24,12 +23,7 @@ class RetryBudget:
 
     def __init__(self) -> None:
         self._left: defaultdict[str, int] = defaultdict(lambda: SIZE)
-        self.after_fork()
-        call_after_fork(self)
-
-    def after_fork(self) -> None:
-        """Have a lock that nobody holds."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def take(self, key: str) -> bool:
         """Pay for a retry; `False` when there is not enough left."""

@@ -1,9 +1,9 @@
 """How large, how many and which files a workspace takes."""
 
-import threading
 from collections.abc import Callable, Collection
 from typing import Final
 
+from seawall.state import new_lock
 from seawall_files.errors import WorkspaceError
 
 MAX_BYTES: Final = 64 * 2**20
@@ -29,7 +29,7 @@ class Limits:
         self.max_files = max_files
         self._suffixes = None if suffixes is None else tuple(suffix.casefold() for suffix in suffixes)
         self._count = count
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._room = 0
         """Files that may be made before they are counted again."""
 

@@ -1,7 +1,6 @@
 """`saving`: the answer of the call that is made inside goes into a file."""
 
 import os
-import threading
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from seawall.scopes import scoped
+from seawall.state import new_lock
 from seawall_files.errors import SavingError
 from seawall_files.places import journal_path, real_target
 
@@ -25,7 +25,7 @@ class Saving(AbstractContextManager["Saving"]):
         """The file."""
         self.is_saved = False
         """Whether it holds the whole answer."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._has_begun = False
         self._is_running = False
         self._scope = ExitStack()

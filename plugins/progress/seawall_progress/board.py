@@ -1,13 +1,12 @@
 """What is on the page: the running calls of all processes, and the panels of all plugins."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from seawall import Panel
-from seawall.state import READ, Store, StoreError, owners
+from seawall.state import READ, Store, StoreError, new_lock, owners
 from seawall_progress.sharing import KEY, LEAVE, PUT, WATCH, calls_key
 
 _FRESH: Final = 0.9
@@ -36,7 +35,7 @@ class Board:
         self._describe = describe
         self._clock = clock
         self._owner = owners.new_owner()
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._last: tuple[float, dict[str, Any]] | None = None
 
     def look(self) -> dict[str, Any]:

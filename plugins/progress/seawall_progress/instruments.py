@@ -6,11 +6,11 @@ buckets; the others are Seawall's own.
 """
 
 import sys
-import threading
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from seawall.state import new_lock
 from seawall_progress.levels import Levels
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ OTHER: Final = "_OTHER"
 """What stands for a value beyond those that are told apart: the conventions' own word for it."""
 
 
-_lock: Final = threading.Lock()
+_lock: Final = new_lock()
 _made: "Final[weakref.WeakKeyDictionary[MeterProvider, Instruments]]" = weakref.WeakKeyDictionary()
 
 

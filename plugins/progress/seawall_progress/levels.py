@@ -1,12 +1,12 @@
 """What is left of budgets and rate limits, as the plugins tell it, at the moment metrics are collected."""
 
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from seawall import Gauge, Panel
+from seawall.state import new_lock
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Observation
@@ -32,7 +32,7 @@ class Levels:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:  # noqa: TID251 - a default
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._sources: weakref.WeakSet[Source] = weakref.WeakSet()
 
     def add(self, source: Source) -> None:

@@ -3,10 +3,10 @@
 import logging
 import os
 import sys
-import threading
 from collections.abc import Mapping
 from typing import IO, Final, Literal, Protocol, TypeAlias
 
+from seawall.state import new_lock
 from seawall_progress.display import Display
 from seawall_progress.events import Event, Listener
 from seawall_progress.lines import Lines
@@ -29,7 +29,7 @@ class Terminal:
     """What shows the calls of this process; one for all clients."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._shown: dict[int, Shown] = {}
         """By the stream."""
 

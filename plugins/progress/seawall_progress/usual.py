@@ -5,14 +5,13 @@ keeps a bounded number of small documents, whatever callers there are.
 """
 
 import logging
-import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from seawall import Call
-from seawall.state import READ, Document, Step, StoreError
+from seawall.state import READ, Document, Step, StoreError, new_lock
 from seawall_progress.values import Expected
 
 _log = logging.getLogger("seawall.progress")
@@ -64,7 +63,7 @@ class Usual:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._known: dict[str, Totals] = {}
         self._fails_until: float | None = None
 

@@ -1,12 +1,11 @@
 """The documents of budgets, wherever they are kept, and what happens when they cannot be reached."""
 
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from seawall.state import READ, Store, StoreError, owners
+from seawall.state import READ, Store, StoreError, new_lock, owners
 from seawall_tokens.booking import BOOK, Booked, Entry
 
 _log = logging.getLogger("seawall.tokens.budgets")
@@ -24,7 +23,7 @@ class Books:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._debts: dict[tuple[Store, str], dict[str, float]] = {}
         self._lost: set[Store] = set()
         """Those that failed the last time."""

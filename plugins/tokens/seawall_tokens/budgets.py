@@ -19,7 +19,6 @@ more than half of what is held before the store has answered goes on until it ha
 
 import math
 import os
-import threading
 import time
 import weakref
 from collections import defaultdict
@@ -29,7 +28,7 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from seawall import Amend, BudgetExceededError, Call, Reject, RequestRejectedError, Stop
-from seawall.state import Index, MemoryStore, Pulse, Store, StoreError, owners
+from seawall.state import Index, MemoryStore, Pulse, Store, StoreError, new_lock, owners
 from seawall_tokens.booking import Booked, Entry
 from seawall_tokens.books import Books
 from seawall_tokens.budget import INDEX, Budget, Unit
@@ -83,7 +82,7 @@ class Budgets:
         self._pid = os.getpid()
         self._books, self._unseen = Books(self._clock), Unseen()
         self._index = Index(INDEX)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._running: weakref.WeakKeyDictionary[Call, Spending] = weakref.WeakKeyDictionary()
         self._pulse = Pulse(self.renew, self._is_running, interval=_INTERVAL, name="seawall-budgets")
 

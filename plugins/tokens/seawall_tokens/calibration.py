@@ -6,10 +6,11 @@ a running mean of logarithms, clipped, in which small requests count less: a few
 """
 
 import math
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
+
+from seawall.state import new_lock
 
 _CLIP: Final = math.log(2)
 """Furthest a single answer may speak for."""
@@ -69,7 +70,7 @@ class InMemory:
     blocks = False
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._learned: dict[str, Learned] = {}
 
     def load(self) -> Mapping[str, Learned]:
@@ -106,7 +107,7 @@ class Calibration:
     def __init__(self, memory: Memory | None = None) -> None:
         self.memory: Memory = memory or InMemory()
         self.is_loaded = False
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._learned: dict[str, Learned] = {}
         self._unsaved: dict[str, Learned] = {}
         self._answers = 0

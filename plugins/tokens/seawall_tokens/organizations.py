@@ -4,12 +4,11 @@ The document of an organization is that of the first account of it that was answ
 waits when its name comes stays where it is counted.
 """
 
-import threading
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from seawall import Call
-from seawall.state import READ, Document, Step, Store
+from seawall.state import READ, Document, Step, Store, new_lock
 from seawall_tokens.rate_headers import organization
 
 _MOST: Final = 256
@@ -59,7 +58,7 @@ class Organizations:
     """Knows the document of a call's limits. Its methods block as the store does; threads may share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._known: dict[tuple[str, str], str] = {}
         """Whose document an account at an address uses."""
         self._told: dict[tuple[str, str], str] = {}

@@ -1,9 +1,10 @@
 """How much output to expect of a request: a share of `max_tokens`, learned from answers."""
 
 import math
-import threading
 from collections import deque
 from typing import Final
+
+from seawall.state import new_lock
 
 _QUANTILE: Final = 0.8
 _PRIOR: Final = 0.5
@@ -19,7 +20,7 @@ class Outputs:
     """The shares learned. Threads may share it; the lock is held for arithmetic only."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._shares: dict[tuple[str, str], deque[float]] = {}
 
     def expected(self, model: str, caller: str, max_tokens: int) -> float:

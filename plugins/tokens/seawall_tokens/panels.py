@@ -1,14 +1,13 @@
 """What people are told: rate limits and budgets, of the shared state, and what today cost, of the ledger."""
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from seawall import Gauge, Panel
-from seawall.state import READ, Document, Index, Store, clock, leases
+from seawall.state import READ, Document, Index, Store, clock, leases, new_lock
 from seawall_tokens import booking, buckets, organizations, report
 from seawall_tokens.admission import NAMES
 from seawall_tokens.budget import INDEX, Budget
@@ -28,7 +27,7 @@ class Panels:
 
     def __init__(self, settings: TokensSettings) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._spent: tuple[Path, float, Panel] | None = None
 
     def tell(self, store: Store, state_dir: Path | None, now: float) -> list[Panel]:

@@ -1,7 +1,8 @@
 """How many output tokens answers had beyond what could be seen of them while they were streamed."""
 
-import threading
 from typing import Final
+
+from seawall.state import new_lock
 
 DENSITY: Final = 0.36
 """Tokens that a character counts for: text of the newest models has 0.25 to 0.35."""
@@ -18,7 +19,7 @@ class Unseen:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._most: dict[str, float] = {}
 
     def of(self, model: str) -> float:

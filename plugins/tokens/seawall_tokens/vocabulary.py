@@ -9,7 +9,6 @@ import gzip
 import importlib
 import logging
 import re
-import threading
 import unicodedata
 from collections.abc import Callable
 from importlib import resources
@@ -37,12 +36,7 @@ class Vocabulary:
         self._count: Count | None = None
         self.is_settled = False
         """Whether asking for it takes no time: it is loaded, or known to be missing."""
-        self.after_fork()
-        state.call_after_fork(self)
-
-    def after_fork(self) -> None:
-        """Leave to the parent what its threads are loading."""
-        self._lock = threading.Lock()
+        self._lock = state.new_lock()
 
     def count(self) -> Count | None:
         """Return what counts tokens with the vocabulary; `None` where tiktoken cannot be imported."""
