@@ -51,7 +51,7 @@ def repaired(request: APIRequest, result: Any) -> Any:
 
 
 def _is_json(response: httpx2.Response) -> bool:
-    return bool(response.headers.get("content-type", "").startswith("application/json"))
+    return bool(response.headers.get("content-type", "").lower().startswith("application/json"))
 
 
 def _as_frames(response: httpx2.Response) -> bytes:

@@ -488,10 +488,13 @@ def test_an_error_in_the_place_of_a_message_is_an_error(witness):
             client.messages.create(model=MODEL, max_tokens=100, messages=MESSAGES)
 
 
+@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8"])
 @pytest.mark.parametrize("max_tokens", [100, 64_000])
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_error_in_the_place_of_a_stream_is_an_error(stream, max_tokens):
-    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=BUSY))
+def test_an_error_in_the_place_of_a_stream_is_an_error(stream, max_tokens, kind):
+    transport = httpx2.MockTransport(
+        lambda request: httpx2.Response(200, json=BUSY, headers={"content-type": kind})
+    )
     with anthropic.Anthropic(api_key="test", http_client=httpx2.Client(transport=transport)) as bare:
         client = seawall.protect(bare, plugins=plugins()[:1])
         with pytest.raises(anthropic.OverloadedError):

@@ -76,6 +76,7 @@ def test_a_busy_port_is_an_error_without_a_traceback(cli):
         result = CliRunner().invoke(cli, ["simulate", "--port", str(sim.port)])
     assert result.exit_code == 1
     assert f"cannot listen on 127.0.0.1:{sim.port}" in result.output
+    assert "without --port" in result.output
 
 
 @pytest.fixture

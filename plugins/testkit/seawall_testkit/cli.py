@@ -100,7 +100,8 @@ def simulate(
     try:
         simulator.serve_forever(announce)
     except OSError as error:
-        raise click.ClickException(f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}") from None
+        said = f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}"
+        raise click.ClickException(f"{said}; without --port any free port is taken") from None
     except KeyboardInterrupt:
         click.echo("ended")
         raise click.exceptions.Exit(_INTERRUPTED) from None
