@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anthropic
 import pytest
@@ -16,6 +16,9 @@ from backoff.virtual import FINE, REQUEST, World, answered
 from seawall_backoff import Backoff, BackoffSettings
 from seawall_backoff.circuit import LAST_PAUSE, PROBE
 from seawall_testkit import Fault, Simulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WISHES = st.sampled_from(
     ["0", "1", "7.5", "599", "601", "-3", "nan", "inf", "1e309", "soon", "", "Fri, 01 Jan 2100 00:00:00 GMT"]
@@ -97,13 +100,13 @@ class Diary:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("stream", [False, True])
-def test_both_drivers_have_the_same_history(seed: int, *, stream: bool) -> None:
-    diaries = [told(seed, is_async=is_async, stream=stream) for is_async in (False, True)]
+def test_both_drivers_have_the_same_history(seed: int, *, stream: bool, tmp_path: Path) -> None:
+    diaries = [told(seed, tmp_path, is_async=is_async, stream=stream) for is_async in (False, True)]
     assert len(diaries[0]) >= 3
     assert diaries[0] == diaries[1]
 
 
-def told(seed: int, *, is_async: bool, stream: bool) -> list[tuple[Any, ...]]:
+def told(seed: int, folder: Path, *, is_async: bool, stream: bool) -> list[tuple[Any, ...]]:
     """Return what a call with random faults went through."""
     rng = random.Random(seed)
     faults = [
@@ -117,8 +120,9 @@ def told(seed: int, *, is_async: bool, stream: bool) -> list[tuple[Any, ...]]:
     kind = anthropic.AsyncAnthropic if is_async else anthropic.Anthropic
     with Simulator(faults=faults, seed=seed) as simulator:
         bare: Any = kind(base_url=simulator.base_url, api_key="test")
-        # a state of its own: an earlier simulator may have had the same port, and a circuit
-        client = seawall.protect(bare, plugins=["streaming", plugin, diary], settings={"state": "memory"})
+        # a state of its own, by its folder: an earlier simulator may have had the same port, and a circuit
+        own = {"state": "memory", "state_dir": str(folder / str(is_async))}
+        client = seawall.protect(bare, plugins=["streaming", plugin, diary], settings=own)
         request: Any = {
             "model": "claude-opus-5-5",
             "max_tokens": 60,
