@@ -4,11 +4,11 @@ import functools
 import hashlib
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 from pydantic_core import from_json
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError, TimeoutError as RedisTimeoutError
 
 from seawall.state.documents import Document, R, Step, decoded, encoded, to_text
 from seawall.state.errors import StepError, StoreError
@@ -22,6 +22,9 @@ _BASE: Final = 0.001
 _CAP: Final = 0.05
 _STEP_FAILED: Final = "STEP "
 """What an error begins with that a step made, not the server."""
+_HURRY: Final = 10.0
+"""Seconds in which a server that did not answer in time is given a tenth of it: each call asks several times,
+and would wait the whole of it each time."""
 
 
 class RedisStore:
@@ -34,7 +37,9 @@ class RedisStore:
     Args:
         url: As in `redis.Redis.from_url`.
         prefix: What the names of all keys begin with.
-        timeout: Seconds to wait for a connection, and for an answer.
+        timeout: Seconds to wait for a connection, and for an answer; a tenth of it for ten seconds after none
+            came, unless one comes meanwhile.
+        clock: In seconds.
 
     Raises:
         ValueError: `url` is none.
@@ -43,8 +48,19 @@ class RedisStore:
     blocks = True
     """Steps wait for the network."""
 
-    def __init__(self, url: str, *, prefix: str = "seawall:", timeout: float = 2.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "seawall:",
+        timeout: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connections = RedisConnections(url, timeout=timeout)
+        self._hurried = RedisConnections(url, timeout=timeout / 10)
+        self._hurried_until = 0.0
+        """When the server did not answer in time, the end of the hurry; else 0."""
+        self._clock = clock
         self._prefix = prefix
         self._rng = random.SystemRandom()
         self._is_closed = False
@@ -73,6 +89,7 @@ class RedisStore:
         """Close all connections; a step after that raises `StoreError`."""
         self._is_closed = True
         self._connections.close()
+        self._hurried.close()
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +109,7 @@ class RedisStore:
     def _compare_and_set(self, step: Step[R], key: str, arguments: Mapping[str, Any]) -> R:
         pauses = waits(_BASE, _CAP, self._rng)
         for _ in range(_ATTEMPTS):
-            before: bytes = self._connections.ask("GET", self._name(key)) or b""
+            before: bytes = self._ask("GET", self._name(key)) or b""
             document, result = step.function(self._document(before, key), arguments)
             after = encoded(document, step.name, key).encode()
             if after == before or self._evaluated(SWAP, key, before, after):
@@ -118,11 +135,23 @@ class RedisStore:
     def _evaluated(self, script: str, key: str, *arguments: str | bytes) -> Any:
         # "1" and not 1: Ctrl-C while hiredis packs a number ends the process (hiredis 3.5)
         try:
-            return self._connections.ask("EVALSHA", _digest(script), "1", self._name(key), *arguments)
+            return self._ask("EVALSHA", _digest(script), "1", self._name(key), *arguments)
         except ResponseError as error:
             if not str(error).startswith("NOSCRIPT "):
                 raise
-            return self._connections.ask("EVAL", script, "1", self._name(key), *arguments)
+            return self._ask("EVAL", script, "1", self._name(key), *arguments)
+
+    def _ask(self, *command: str | bytes) -> Any:
+        is_hurried = self._hurried_until and self._clock() < self._hurried_until
+        try:
+            answer = (self._hurried if is_hurried else self._connections).ask(*command)
+        except RedisTimeoutError:
+            if not is_hurried:
+                self._hurried_until = self._clock() + _HURRY
+            raise
+        if self._hurried_until:
+            self._hurried_until = 0.0
+        return answer
 
 
 @functools.cache

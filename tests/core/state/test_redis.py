@@ -223,6 +223,32 @@ def test_a_server_that_hangs_when_it_is_connected_to_ends_in_an_error(own_redis_
     own_redis_server.thaw()
 
 
+def test_a_server_that_hangs_has_a_tenth_of_the_time_for_ten_seconds_or_until_it_answers(own_redis_server):
+    now = 100.0
+    with RedisStore(own_redis_server.url, timeout=2, clock=lambda: now) as store:
+
+        def fails(reason: str) -> None:
+            with pytest.raises(StoreError, match=reason):
+                store.step(COUNT, key=KEY)
+
+        store.step(COUNT, key=KEY)
+        own_redis_server.freeze()
+        fails(r"no answer within 2\.0 s")
+        own_redis_server.thaw()
+        store.step(COUNT, key=KEY)  # in a hurry, which ends as it is answered
+        store.step(COUNT, key=KEY)
+        connections = store._connections
+        # a second one, so that the last failure is one of an answer, too
+        connections._idle.append(connections._connected())
+        own_redis_server.freeze()
+        fails(r"no answer within 2\.0 s")
+        now = 109.9
+        fails(r"no answer within 0\.2 s")
+        now = 110.0
+        fails(r"no answer within 2\.0 s")
+        own_redis_server.thaw()
+
+
 def test_an_error_names_host_and_reason_but_no_password(own_redis_server, raw):
     raw.config_set("requirepass", "correct")
     url = own_redis_server.url.replace("//", "//:hunter2@")
