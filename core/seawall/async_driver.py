@@ -1,10 +1,12 @@
 """Performs the engine's steps for async clients, on asyncio or trio."""
 
+import asyncio
 import math
 import threading
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import anyio.to_thread
@@ -12,13 +14,17 @@ import httpx2
 from anthropic import AnthropicError, AsyncCallNext
 
 from seawall import wire_errors
+from seawall.collector import outside_collector
 from seawall.decisions import Offload
-from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, running
+from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, break_connection, outcome_of, running
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 from seawall.reception import Reception
 from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step
+
+_loops: Final = weakref.WeakSet[asyncio.AbstractEventLoop]()
+"""Those that calls were made in."""
 
 
 class AsyncDriver(Driver):
@@ -29,10 +35,20 @@ class AsyncDriver(Driver):
         self._call_next = call_next
         self._body: AsyncIterable[bytes] = httpx2.ByteStream(b"")
         self._woken = anyio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with suppress(RuntimeError):  # it is trio
+            self._loop = asyncio.get_running_loop()
+            _abandon_stranded(self._loop)
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the event loop of the call was closed, so that nothing of it can be awaited any more."""
+        return self._loop is not None and self._loop.is_closed()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:  # noqa: C901 - a chunk has one generator to pass
         """Run the engine to its end."""
         answer: Any = None
+        _stranded = _Stranded(self)  # goes with this frame
         try:
             while True:
                 step = self.steps.send(answer)
@@ -58,15 +74,20 @@ class AsyncDriver(Driver):
             self.message = done.value
             running.discard(self)
         except BaseException as error:
-            # the task may be cancelled already
-            with anyio.CancelScope(shield=True):
-                await self._abandon(error)
+            await self._abandon(error)
             raise
 
     async def _abandon(self, cause: BaseException) -> None:
         """End the call, if it has not ended."""
+        if self.is_stranded:
+            outside_collector(self.abandon_stranded, cause)
+            return
         try:
-            with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
+            # the task may be cancelled already
+            with (
+                anyio.CancelScope(shield=True),
+                suppress(StopIteration, Abandoned, AnthropicError, SeawallError),
+            ):
                 while True:
                     try:
                         step = self.steps.throw(Abandoned(cause))
@@ -77,6 +98,20 @@ class AsyncDriver(Driver):
                         cause = again
         finally:
             running.discard(self)
+
+    def abandon_stranded(self, cause: BaseException) -> None:
+        """End a call whose event loop was closed, if it has not ended."""
+        with suppress(KeyError):  # another thread does
+            running.remove(self)
+            self.abandon(cause, self._perform_stranded)
+
+    def _perform_stranded(self, step: Step) -> Any:
+        if isinstance(step, Offload):
+            return outcome_of(step.work)
+        if self.exchange.response is not None:
+            # without its loop it cannot be closed, nor serve another call
+            break_connection(self.exchange.response)
+        return None
 
     async def _perform(self, step: Step) -> Any:
         match step:
@@ -152,6 +187,30 @@ async def _until(
             return
         if data:
             yield data
+
+
+class _Stranded:
+    """Ends the call of a stream that nobody has any more, where asyncio cannot: its loop was closed."""
+
+    def __init__(self, driver: AsyncDriver) -> None:
+        self._driver = driver
+
+    def __del__(self) -> None:
+        if self._driver.is_stranded:
+            outside_collector(self._driver.abandon_stranded, GeneratorExit())
+
+
+def _abandon_stranded(loop: asyncio.AbstractEventLoop) -> None:
+    """End what runs in loops that were closed, the first time that a call is made in `loop`.
+
+    A task that waited for the network then is kept as long as the connections of its client.
+    """
+    if loop in _loops:
+        return
+    _loops.add(loop)
+    for driver in list(running):
+        if isinstance(driver, AsyncDriver) and driver.is_stranded:
+            loop.run_in_executor(None, driver.abandon_stranded, GeneratorExit())
 
 
 class _Whole:

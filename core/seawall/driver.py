@@ -9,15 +9,20 @@ a dropped stream to the garbage collector. Drivers know no rule.
 import errno
 import socket
 import ssl
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 import httpx2
+from anthropic import AnthropicError
 
 from seawall import wire_errors
+from seawall.ending import INTERRUPTS
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
+from seawall.steps import Abandoned, Step
 
 SEND_ERRORS: Final = (httpx2.RequestError, httpx2.StreamError)
 """What sending raises, and reading a body; `StreamError` when it was closed meanwhile."""
@@ -47,6 +52,21 @@ class Driver:
         """The message for a caller that waits, once `frames` is exhausted."""
         self._is_interrupted = False
 
+    def abandon(self, cause: BaseException, perform: Callable[[Step], Any]) -> None:
+        """End the call in this thread, if it has not ended."""
+        try:
+            with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
+                while not sys.is_finalizing():
+                    try:
+                        step = self.steps.throw(Abandoned(cause))
+                        while not sys.is_finalizing():
+                            step = self.steps.send(perform(step))
+                    except INTERRUPTS as again:
+                        # Ctrl-C is pressed twice: go on with what is left of the end
+                        cause = again
+        finally:
+            running.discard(self)
+
     def wire_error(self, error: Exception) -> Exception:
         """The SDK's error for what reading the current response raised; what is not of the wire is raised."""
         if isinstance(error, OSError) and not _is_of_wire(error):
@@ -69,14 +89,26 @@ class Driver:
     def shut_down(self) -> None:
         """Break the current connection, so that a read on it ends; from any thread."""
         response = self.exchange.response
-        if response is None or response.is_closed:
-            # its connection may serve another call by now
-            return
-        stream = response.extensions.get("network_stream")
-        connection = stream.get_extra_info("socket") if stream is not None else None
-        if connection is not None:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        if response is not None and not response.is_closed:
+            # else its connection may serve another call by now
+            break_connection(response)
+
+
+def break_connection(response: httpx2.Response) -> None:
+    """End whatever reads from the connection of a response; from any thread."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def outcome_of(work: Callable[[], Any]) -> Any:
+    """Do the work of an `Offload` in this thread; return what it returns, or its error."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
+        return error
 
 
 def _is_of_wire(error: OSError) -> bool:

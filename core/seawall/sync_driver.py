@@ -1,7 +1,6 @@
 """Performs the engine's steps for sync clients."""
 
 import math
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -15,13 +14,11 @@ from seawall import wire_errors
 from seawall.collector import outside_collector
 from seawall.connections import CONNECTIONS
 from seawall.decisions import Offload
-from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, running
-from seawall.ending import INTERRUPTS
+from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, outcome_of, running
 from seawall.engine import Engine
-from seawall.errors import SeawallError
 from seawall.exchange import Exchange
 from seawall.reception import Reception
-from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step
+from seawall.steps import Accepted, Close, Send, Sleep, Step
 
 _LONGEST_WAIT: Final = 0.2
 
@@ -63,23 +60,8 @@ class SyncDriver(Driver):
             self.message = done.value
             running.discard(self)
         except BaseException as error:
-            outside_collector(self._abandon, error)
+            outside_collector(self.abandon, error, self._perform)
             raise
-
-    def _abandon(self, cause: BaseException) -> None:
-        """End the call, if it has not ended."""
-        try:
-            with suppress(StopIteration, Abandoned, AnthropicError, SeawallError):
-                while not sys.is_finalizing():
-                    try:
-                        step = self.steps.throw(Abandoned(cause))
-                        while not sys.is_finalizing():
-                            step = self.steps.send(self._perform(step))
-                    except INTERRUPTS as again:
-                        # Ctrl-C is pressed twice: go on with what is left of the end
-                        cause = again
-        finally:
-            running.discard(self)
 
     def _perform(self, step: Step) -> Any:
         match step:
@@ -89,10 +71,7 @@ class SyncDriver(Driver):
                 self._sleep(seconds)
                 self.check()
             case Offload(work):
-                try:
-                    return work()
-                except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
-                    return error
+                return outcome_of(work)
             case Close() if self.exchange.response is not None:
                 self.exchange.response.close()
                 self.exchange.note_elapsed()

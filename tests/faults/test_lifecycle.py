@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import anthropic
 import httpx2
@@ -255,3 +256,56 @@ async def test_closing_from_another_task_wakes_the_reader_and_ends_the_call(acli
     await asyncio.to_thread(assert_freed, stalled, witness)
     with pytest.raises((anthropic.APIConnectionError, StopAsyncIteration)):
         reader.result()
+
+
+@contextmanager
+def closed_loop(stalled, witness):
+    """Gives an event loop, and a client of its own; the loop is closed with all that is left in it."""
+    bare = anthropic.AsyncAnthropic(base_url=stalled.base_url, api_key="test")
+    loop = asyncio.new_event_loop()
+    yield loop, seawall.protect(bare, plugins=[*plugins(), witness])
+    loop.close()
+
+
+# the bare SDK and asyncio warn of what is destroyed before its end
+is_left = pytest.mark.filterwarnings(
+    "ignore:.*:pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+
+
+@is_left
+def test_an_async_stream_left_by_break_ends_its_call_though_its_loop_is_closed(stalled, witness):
+    async def leave(client):
+        async for _ in await client.messages.create(messages=MESSAGES, stream=True, **LARGE):
+            break
+
+    with closed_loop(stalled, witness) as (loop, client):
+        loop.run_until_complete(leave(client))
+    assert_freed(stalled, witness)
+
+
+async def called_in_another_loop():
+    with Simulator() as other:
+        async with anthropic.AsyncAnthropic(base_url=other.base_url, api_key="test") as bare:
+            await seawall.protect(bare).messages.create(messages=MESSAGES, **LARGE)
+
+
+@is_left
+@pytest.mark.parametrize("surface", ["create", "stream"])
+def test_a_call_that_was_left_in_a_closed_loop_ends_when_there_is_another(surface, stalled, witness):
+    async def work(client):
+        if surface == "create":
+            return await client.messages.create(messages=MESSAGES, **LARGE)
+        async with client.messages.stream(messages=MESSAGES, **LARGE) as stream:
+            return await stream.get_final_message()
+
+    async def leave(client):
+        task = asyncio.create_task(work(client))
+        while witness.chunks < 40:
+            await checkpoint()
+        return task
+
+    with closed_loop(stalled, witness) as (loop, client):
+        loop.run_until_complete(leave(client))
+    asyncio.run(called_in_another_loop())
+    assert_freed(stalled, witness)
