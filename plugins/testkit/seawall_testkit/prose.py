@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PIECE = re.compile(r"\s*\S{1,4}|\s+")
 """One simulator token: up to four characters with the white space before them; pieces join to the text."""
 
+_DOUBLED = re.compile(r"(\w{4,})\1")
+"""What begins with a token twice: an exact continuation after the first looks like one that repeats it."""
+
 _ONSETS = (
     "b",
     "br",
@@ -77,10 +80,14 @@ def prose(rng: random.Random, tokens: int) -> str:
 
 def word(rng: random.Random) -> str:
     """A pseudo-word of two or three syllables."""
-    syllables = (
-        rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(rng.choice((2, 2, 3)))
-    )
-    return "".join(syllables)
+    while True:
+        syllables = (
+            rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS)
+            for _ in range(rng.choice((2, 2, 3)))
+        )
+        drawn = "".join(syllables)
+        if not _DOUBLED.match(drawn):
+            return drawn
 
 
 def sentence(rng: random.Random) -> str:
