@@ -81,7 +81,17 @@ def test_the_status_decides(answer: tuple[int, str], expected: Verdict) -> None:
     assert verdict(status_error(*answer)) is expected
 
 
-@pytest.mark.parametrize("status", [200, 302, 399])
+@pytest.mark.parametrize(("status", "expected"), [(302, NEVER), (399, NEVER), (600, HOLD), (999, HOLD)])
+def test_a_status_that_the_api_does_not_have_is_followed_by_what_the_sdk_does(
+    status: int, expected: Verdict
+) -> None:
+    error = status_error(status, "something_new")
+    assert verdict(error) is expected
+    with anthropic.Anthropic(api_key="test") as client:
+        assert client._should_retry(error.response) is (expected is HOLD)
+
+
+@pytest.mark.parametrize("status", [200, 201, 299])
 def test_an_error_in_an_answer_that_was_a_success_is_retried(status: int) -> None:
     assert verdict(status_error(status, "something_new"), status=200) is AFTER
 

@@ -90,7 +90,11 @@ TABLE: Final = (
     ),
     Row(Verdict.NEVER, "a request that Bedrock refuses in its stream", type="validationException"),
     Row(Verdict.NEVER, "the server says that a retry is in vain", should_retry="false"),
-    Row(Verdict.HOLD, "overloaded (529), out of order or timed out (5xx)", status=range(500, 600)),
+    Row(
+        Verdict.HOLD,
+        "overloaded (529), out of order or timed out (5xx), or beyond, where no status has a meaning",
+        status=range(500, 1000),
+    ),
     Row(
         Verdict.AFTER,
         "usage grew too fast",
@@ -102,11 +106,11 @@ TABLE: Final = (
     Row(Verdict.AFTER, "the server asks for a retry", range(300, 500), should_retry="true"),
     Row(
         Verdict.NEVER,
-        "what the caller must mend: invalid (400), key (401), billing (402), permission (403), "
-        "not found (404), too large (413), any other",
-        status=range(400, 500),
+        "what the caller must mend: a redirect that is not followed (3xx), invalid (400), key (401), "
+        "billing (402), permission (403), not found (404), too large (413), any other",
+        status=range(300, 500),
     ),
-    Row(Verdict.AFTER, "an `error` event of a type that is not known", status=range(400)),
+    Row(Verdict.AFTER, "an `error` event of a type that is not known", status=range(300)),
     Row(Verdict.NEVER, "the certificate of the server is not trusted", transport="certificate"),
     Row(Verdict.NEVER, "a request that cannot be sent: its address, its headers", transport="unsendable"),
     Row(Verdict.AFTER, "no connection of the client's own pool became free", transport="pool"),
