@@ -15,7 +15,7 @@ import pytest
 import seawall
 from backoff.virtual import FINE, REQUEST, Sent, World, answered
 from seawall.call import Attempt, Call
-from seawall.state import READ, MemoryStore, StoreError
+from seawall.state import READ, MemoryStore, StoreError, leases
 from seawall_backoff.breaker import Breaker
 from seawall_backoff.circuit import FIRST_PAUSE, LAST_PAUSE, PROBE
 from seawall_backoff.circuits import POLL, REFRESH
@@ -579,6 +579,40 @@ def test_a_probe_that_ends_without_a_word_gives_its_place_back(make_world: Any) 
         world.start(0.3 * number, also=[Refusing()])
     world.run(6.0)
     assert len([sent for sent in world.sent if sent.at > 1_000_001]) >= 1
+
+
+class Interrupted(MemoryStore):
+    """Ctrl-C is pressed once, right before or after a step that tells of a probe."""
+
+    struck = ""
+    """The name of the step."""
+    is_made = False
+
+    def step(self, step: Any, /, *, key: str, **arguments: Any) -> Any:
+        who = arguments.get("owner" if step.name == "ask" else "probe")
+        if step.name != self.struck or not who:
+            return super().step(step, key=key, **arguments)
+        found = super().step(step, key=key, **arguments) if self.is_made else {"is_probe": True}
+        if step.name == "ask" and not found["is_probe"]:
+            return found
+        self.struck = ""
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+@pytest.mark.parametrize("struck", ["ask", "succeed", "fail"])
+def test_a_probe_that_is_interrupted_gives_its_place_back(
+    make_world: Any, struck: str, *, is_made: bool
+) -> None:
+    store = Interrupted()
+    world = make_world(store=store, api=Outage(5.0 if struck == "succeed" else 30.0))
+    for _ in range(5):
+        world.start()
+    world.run(1.0)
+    store.struck, store.is_made = struck, is_made
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    assert leases.owners(store.step(READ, key="backoff:circuit:api / opus-5.5")) == []
 
 
 def test_a_probe_that_hangs_is_followed_by_another_in_a_minute(make_world: Any) -> None:

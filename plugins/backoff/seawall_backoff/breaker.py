@@ -88,12 +88,13 @@ class Breaker:
     def _look(self, call: Call, memory: Memory, passage: Passage) -> Any:
         """Look at the circuit, which may make the attempt its probe."""
         circuit, owner = passage.circuit, owners.new_owner()
+        # before it is: Ctrl-C may strike right after the step, and the end of the call frees what it holds
+        passage.probe = owner
         view = self._circuits.step(circuit, ASK, owner=owner, dead=dead(circuit))
         with self._lock:
             now = self._clock()
             see(circuit, view, now)
-            if view["is_probe"]:
-                passage.probe, passage.sent = owner, now
+            passage.probe, passage.sent = (owner, now) if view["is_probe"] else ("", passage.sent)
             return self._decide(call, memory, passage, now)
 
     def _decide(
@@ -190,12 +191,12 @@ class Breaker:
             if not probe and not (circuit.view["failures"] and (passage.sent or 0.0) > circuit.failed):
                 # what was sent before the last failure tells nothing about what came after it
                 return None
-            passage.probe, passage.was_probe = "", probe
+            passage.was_probe = probe
             circuit.view = {**circuit.view, "failures": 0}
 
         def tell() -> None:
             view = self._circuits.step(circuit, SUCCEED, probe=probe)
-            passage.ended = view["failures"]
+            passage.probe, passage.ended = "", view["failures"]
             with self._lock:
                 see(circuit, {**view, "failures": 0}, self._clock())
 
@@ -209,13 +210,13 @@ class Breaker:
         is_void = call.attempts[-1].written == 0
         probe = passage.probe or (passage.was_probe if is_void else "")
         before = passage.ended if is_void else 0
-        passage.probe = ""
         part = self._rng.uniform(_SHORTEST, 1)
 
         def tell() -> None:
             view = self._circuits.step(
                 passage.circuit, FAIL, probe=probe, before=before, cause=cause, asked=asked, part=part
             )
+            passage.probe = ""
             with self._lock:
                 see(passage.circuit, view, self._clock())
 
@@ -226,10 +227,10 @@ class Breaker:
         passage = self._current(call, memory)
         if passage is None or not passage.probe:
             return None
-        probe, passage.probe = passage.probe, ""
 
         def tell() -> None:
-            view = self._circuits.step(passage.circuit, RELEASE, probe=probe)
+            view = self._circuits.step(passage.circuit, RELEASE, probe=passage.probe)
+            passage.probe = ""
             with self._lock:
                 see(passage.circuit, view, self._clock())
 
