@@ -134,6 +134,20 @@ def test_a_message_that_has_begun_is_ended_by_the_model_that_began_it(make_world
     assert set(models(world)) == {OPUS}
 
 
+@pytest.mark.parametrize(("stream", "last"), [(True, OPUS), (False, SONNET)])
+def test_a_caller_that_has_the_head_of_a_message_gets_no_other_model_than_it_names(
+    make_world: Any, *, stream: bool, last: str
+) -> None:
+    def api(sent: Sent) -> Any:
+        # the head, and perhaps a signature of thinking that is hidden, came before it broke
+        sent.call.attempts[0].model = OPUS
+        return Down(opus=120.0)(sent)
+
+    world = make_world(api=api, settings=WITH_ONE)
+    assert world.call(stream=stream)["error"] is None
+    assert models(world)[-1] == last
+
+
 def test_the_answer_and_the_log_say_who_served(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     with Simulator() as simulator:

@@ -116,7 +116,7 @@ class World:
         call = Call(
             id="c",
             params={"model": options["model"], "max_tokens": 9, "messages": [], **options.get("params", {})},
-            stream=False,
+            stream=options.get("stream", False),
             host=options["host"],
             store=self.store,
             remaining=lambda: moment - self.now,

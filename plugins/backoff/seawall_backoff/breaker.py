@@ -150,7 +150,7 @@ class Breaker:
 
     def _until_other(self, call: Call, memory: Memory, passage: Passage, now: float) -> float:
         """Return the seconds until another model may be asked; infinite if none may."""
-        if not self._fallbacks or any(attempt.written for attempt in (*call.earlier, *call.attempts)):
+        if not self._fallbacks or _has_begun(call):
             # a message that has begun is ended by the model that began it
             return math.inf
         if call.model != memory.model:
@@ -258,6 +258,12 @@ class Breaker:
 def _last_error(call: Call) -> Exception | None:
     """Return what the attempt before the current one failed with."""
     return call.attempts[-2].error if call.attempt > 1 else None
+
+
+def _has_begun(call: Call) -> bool:
+    """Whether there is a part of the message; a caller that streams has its head, which names the model."""
+    attempts = (*call.earlier, *call.attempts)
+    return any(attempt.written or (call.stream and attempt.model) for attempt in attempts)
 
 
 def _advice(circuit: Circuit, now: float) -> str:
