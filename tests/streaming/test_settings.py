@@ -194,6 +194,15 @@ def test_without_a_limit_or_below_it_a_message_is_continued_to_its_end(limit):
         assert [request.way for request in simulator.requests] == ["plain", *["user_turn"] * 5]
 
 
+@pytest.mark.parametrize(("status", "way"), [(400, "user_turn"), (529, "prefill")])
+def test_what_was_refused_or_found_the_api_down_does_not_count_as_a_continuation(status, way):
+    faults = [Fault("reset", event=40), Fault("status", attempt=2, status=status)]
+    with Simulator(faults=faults) as simulator:
+        got = call(simulator, "sync", "messages.stream()", plugins(max_continuations=1), model=HAIKU)
+        assert got.text == simulator.text_for(MESSAGES)
+        assert [request.way for request in simulator.requests] == ["plain", "prefill", way]
+
+
 def test_new_starts_do_not_count_as_continuations():
     with Simulator(faults=[Fault("reset", event=20, times=3)]) as simulator:
         got = call(simulator, "sync", "create", plugins(max_continuations=1, continue_after_tokens=100_000))

@@ -81,7 +81,8 @@ class Streaming:
     @hookimpl
     def on_error(self, call: Call) -> GiveUp | None:
         limit = self._settings.of_model(call.model).max_continuations
-        if sum(attempt.continues for attempt in call.attempts) >= limit > 0:
+        # one that was refused, or found nobody, has continued nothing
+        if sum(attempt.continues and attempt.events > 0 for attempt in call.attempts) >= limit > 0:
             return GiveUp(f"max_continuations = {limit} is used up")
         return None
 
