@@ -28,6 +28,11 @@ def test_a_passage_of_any_period_up_to_a_quarter_is_found(passage):
     assert is_repeated(repeated(passage, LENGTH))
 
 
+@given(st.text("ab", min_size=1, max_size=9), st.integers(0, 3))
+def test_it_is_found_in_a_text_as_short_as_four_times_the_passage(passage, more):
+    assert is_repeated(repeated(passage, 4 * len(passage) + more))
+
+
 @given(passages, pieces, st.integers(0, 2 * LENGTH), st.integers(0, 2**32))
 def test_it_is_found_in_a_stream_whatever_came_before_and_however_it_is_cut(passage, size, before, seed):
     text = prose(random.Random(seed), before)[:before]

@@ -32,9 +32,11 @@ class Repetition:
 def is_repeated(text: str) -> bool:
     """Whether `text` is one passage at least four times, the last one perhaps cut short."""
     longest = len(text) // _MIN_TIMES
-    period = text.find(text[:_PROBE], 1)
+    # what comes again is still whole after the longest period
+    probe = text[: min(_PROBE, len(text) - longest)]
+    period = text.find(probe, 1)
     while 0 < period <= longest:
         if text.startswith(text[period:]):
             return True
-        period = text.find(text[:_PROBE], period + 1)
+        period = text.find(probe, period + 1)
     return False
