@@ -204,6 +204,20 @@ def test_the_thread_starts_with_the_first_call_and_ends_with_the_last(lines):
     assert not thread.is_alive()
 
 
+def test_the_thread_waits_for_no_longer_than_threads_can(lines, monkeypatch):
+    failures, clock = [], Held()
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    heartbeat, followed, before = Heartbeat(1e300, clock), running(), threads()
+    heartbeat.follow(followed)
+    (thread,) = [thread for thread in threads() if thread not in before]
+    assert clock.is_asked.wait(5)
+    clock.may_go_on.set()
+    # takes the lock that the thread lets go of when it waits
+    heartbeat.leave(followed)
+    thread.join(5)
+    assert failures == []
+
+
 def test_a_call_after_that_starts_another_thread(lines):
     heartbeat, before = Heartbeat(HOUR, Clock()), threads()
     for _ in range(3):

@@ -78,7 +78,8 @@ class Heartbeat:
     def _run(self) -> None:
         with self._changed:
             while (seconds := self.beat()) is not None:
-                self._changed.wait(max(seconds, 0.0))
+                # more would be an error: 50 days on Windows
+                self._changed.wait(min(max(seconds, 0.0), threading.TIMEOUT_MAX))
             self._thread = None
 
 
