@@ -225,7 +225,8 @@ def entry_complaints(
             how = f"; install it: pip install seawall-{name}" if name in STANDARD else hint(name, there)
             yield number, f"no plugin {name!r} is installed{how}"
         elif name in seen:
-            yield number, f"{name!r} is there twice"
+            how = "" if isinstance(entry, str) else "; give one of the two an attribute `name` of its own"
+            yield number, f"{name!r} is there twice{how}"
         seen.add(name)
 
 

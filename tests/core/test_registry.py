@@ -267,7 +267,10 @@ def test_a_wrong_name_in_plugins_names_the_source(
     [
         (["bakoff"], "plugins: no plugin 'bakoff' is installed; did you mean 'backoff'?"),
         (["backoff", "backoff"], "plugins: 'backoff' is there twice"),
-        ([Backoff(), Backoff()], "plugins: 'Backoff' is there twice"),
+        (
+            [Backoff(), Backoff()],
+            "plugins: 'Backoff' is there twice; give one of the two an attribute `name` of its own",
+        ),
         ([Backoff], "plugins: Backoff is a class; give its name or an instance"),
         ("backoff", "plugins = 'backoff': a list is expected"),
         (3, "plugins = 3: a list is expected"),
