@@ -87,4 +87,6 @@ class Ending:
 
 
 def _attempts(call: Call) -> str:
-    return f"{call.attempt} attempt{'s' * (call.attempt != 1)}"
+    # the last one may have been refused, or left, before it was sent
+    sent = sum(bool(attempt.asked or attempt.error) for attempt in call.attempts)
+    return f"{sent} attempt{'s' * (sent != 1)}"

@@ -259,6 +259,15 @@ def test_a_give_up_wins_over_a_retry_and_says_why():
     assert one.hooks() == two.hooks() == ["pre_request", "on_error", "post_response"]
 
 
+@pytest.mark.parametrize(("failures", "said"), [(0, "0 attempts"), (1, "1 attempt"), (2, "2 attempts")])
+def test_an_attempt_that_was_refused_before_it_was_sent_does_not_count_as_one(failures, said):
+    no = seawall.Reject(seawall.RequestRejectedError("too dear"))
+    _, steps = begin(Recorder(pre_request=[*[None] * failures, no], on_error=[seawall.Retry(0.0)] * failures))
+    with pytest.raises(seawall.RequestRejectedError) as raised:
+        drive(steps, [error()] * failures)
+    assert raised.value.__notes__ == [f"Seawall: {said}; given up: rejected before it was sent."]
+
+
 def test_without_an_answer_to_an_error_it_is_raised():
     _, steps = begin(Recorder())
     with pytest.raises(anthropic.APIStatusError):
