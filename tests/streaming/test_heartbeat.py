@@ -329,7 +329,9 @@ def test_a_call_over_a_stream_is_followed_as_long_as_it_runs(mode, surface, line
 
 
 @pytest.mark.parametrize(
-    ("level", "heartbeat"), [(logging.WARNING, HOUR), (logging.INFO, None)], ids=["not logged", "None"]
+    ("level", "heartbeat"),
+    [(logging.WARNING, HOUR), (logging.INFO, None), (logging.INFO, 0)],
+    ids=["not logged", "None", "0"],
 )
 def test_a_call_has_no_thread_where_there_is_no_heartbeat(level, heartbeat, caplog):
     caplog.set_level(level, logger="seawall.streaming")

@@ -38,7 +38,7 @@ class Streaming:
         self._settings = settings or StreamingSettings()
         self._clock = clock
         interval = self._settings.heartbeat
-        self._heartbeat = None if interval is None else Heartbeat(interval, clock)
+        self._heartbeat = Heartbeat(interval, clock) if interval else None
         if self._settings.content_timeout is None and self._settings.runaway_after is None:
             # nothing to watch in the chunks: they need not pass here
             self.on_chunk = None  # type: ignore[assignment,method-assign] # a hook that is no method is none

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from seawall import Resume
 
@@ -42,8 +50,9 @@ class StreamingSettings(ModelSettings):
     content_timeout: PositiveFloat | None = None
     """Seconds with nothing but pings, from the first of them on, after which a stream is cut. Off by default:
     long silent thinking is normal."""
-    heartbeat: PositiveFloat | None = 30.0
-    """Seconds between two log lines about a call that is running, as long as it runs; `None` for none."""
+    heartbeat: NonNegativeFloat | None = 30.0
+    """Seconds between two log lines about a call that is running, as long as it runs; 0 or `None` for
+    none."""
     runaway_after: PositiveInt | None = None
     """Characters of nothing but one passage, over and over, after which an answer is stopped. Off by
     default."""
