@@ -244,6 +244,51 @@ def test_parameters_that_a_fallback_refuses_are_an_error_before_anything_is_sent
     assert world.sent == []
 
 
+def refusing(status: int) -> Any:
+    """An API at which Opus is down for 100 seconds, and Sonnet refuses every request."""
+
+    def api(sent: Sent) -> Any:
+        return answered(status) if sent.send.params["model"] == SONNET else Down(opus=100.0)(sent)
+
+    return api
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 422])
+def test_a_fallback_that_refuses_a_call_is_asked_once_and_the_model_that_was_asked_for_is_waited_for(
+    make_world: Any, status: int
+) -> None:
+    world = make_world(api=refusing(status), settings=WITH_ONE)
+    assert world.call()["error"] is None
+    assert models(world).count(SONNET) == 1
+    assert models(world)[-1] == OPUS
+
+
+def test_the_next_fallback_is_asked_when_one_refuses_a_call(make_world: Any) -> None:
+    world = make_world(api=refusing(404), settings={**WITH_ONE, "fallbacks": [SONNET, HAIKU]})
+    assert world.call()["error"] is None
+    assert [model for model in models(world) if model != OPUS] == [SONNET, HAIKU]
+
+
+def test_a_fallback_that_refuses_the_last_attempt_ends_the_call(make_world: Any) -> None:
+    settings = {"fallbacks": [SONNET, HAIKU], "fallback_after": 0.0, "max_attempts": 6}
+    world = make_world(api=refusing(404), settings=settings)
+    assert world.call()["error"].status_code == 404
+    assert models(world) == [*[OPUS] * 5, SONNET]
+
+
+@pytest.mark.parametrize(("status", "begun"), [(401, False), (402, False), (400, True)])
+def test_what_every_model_refuses_and_a_message_that_has_begun_end_with_the_error_of_the_fallback(
+    make_world: Any, status: int, *, begun: bool
+) -> None:
+    def api(sent: Sent) -> Any:
+        sent.call.attempts[-1].written = 9 * (begun and sent.send.params["model"] == SONNET)
+        return refusing(status)(sent)
+
+    world = make_world(api=api, settings=WITH_ONE)
+    assert world.call()["error"].status_code == status
+    assert models(world)[-1] == SONNET
+
+
 @pytest.mark.parametrize("fallbacks", [[""], [" "], [SONNET, HAIKU, SONNET], SONNET, [5]])
 def test_fallbacks_are_different_names_of_models(fallbacks: Any) -> None:
     with pytest.raises(ValidationError):

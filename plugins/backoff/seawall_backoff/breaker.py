@@ -26,6 +26,8 @@ _LATEST: Final = 1.0
 _SHORTEST: Final = 0.75
 """Least part of a pause that is waited, so that hosts do not probe in step."""
 _SOON: Final = 0.001
+_OF_A_MODEL: Final = frozenset({400, 403, 404, 413, 422})
+"""Statuses by which one model may refuse what another one takes: a long prompt, or a name that is none."""
 
 Mode = Literal["hold", "fail"]
 
@@ -36,7 +38,7 @@ class Breaker:
     Args:
         mode: What becomes of calls while a circuit is open.
         max_elapsed: Seconds for which a call is held at most, with the failures before.
-        max_attempts: As the log tells it.
+        max_attempts: Attempts in a row that bring nothing on.
         fallbacks: Models to ask instead of one that is down.
         fallback_after: Seconds for which it has been.
         clock: Seconds that never go back.
@@ -78,6 +80,8 @@ class Breaker:
         """Return what `pre_request` answers: `None` when the attempt may go; or an `Offload` of that."""
         with self._lock:
             passage = self._passage(call, memory)
+            if call.model in memory.refused:
+                return Redirect(memory.model, f"{call.model} refuses the request")
             circuit, now = passage.circuit, self._clock()
             if not passage.probe and (circuit.read is None or now >= circuit.ask):
                 circuit.ask = now + POLL
@@ -166,6 +170,8 @@ class Breaker:
     def _other(self, call: Call, memory: Memory, circuit: Circuit, now: float) -> str | None:
         """Return the first model that is not down as far as is known, or that somebody shall look at."""
         for model in (memory.model, *self._fallbacks):
+            if model in memory.refused:
+                continue
             other = self._circuits.of(call.store, call.host, model_class(model))
             if other is not circuit and (other.view["state"] != "open" or now >= other.ask):
                 return model
@@ -235,6 +241,14 @@ class Breaker:
                 see(passage.circuit, view, self._clock())
 
         return tell
+
+    def turns_back(self, call: Call, memory: Memory, status: int | None) -> bool:
+        """Whether a fallback refused what the model that was asked for may take; it is not asked again."""
+        is_other, are_left = call.model != memory.model, call.failures < self._max_attempts
+        if not (is_other and are_left and status in _OF_A_MODEL) or _has_begun(call):
+            return False
+        memory.refused.add(call.model)
+        return True
 
     def is_open(self, memory: Memory) -> bool:
         """Whether the circuit of a call is open, as far as this process knows."""

@@ -45,6 +45,8 @@ class Memory:
     passage: Passage | None = None
     model: str = ""
     """The model that the caller asked for."""
+    refused: set[str] = field(default_factory=set)
+    """The fallbacks that refused it."""
     is_checked: bool = False
     """No fallback refuses its parameters."""
     history: History = field(default_factory=History)

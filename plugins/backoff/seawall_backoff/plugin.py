@@ -22,7 +22,7 @@ from seawall import (
 )
 from seawall.state import Store, reach
 from seawall_backoff.breaker import Breaker
-from seawall_backoff.classification import CUT, Failure, Row, Verdict, failure_of, row_of
+from seawall_backoff.classification import CUT, Failure, Verdict, failure_of, row_of
 from seawall_backoff.delays import delay
 from seawall_backoff.history import said
 from seawall_backoff.memory import Memory
@@ -90,15 +90,14 @@ class Backoff:
     @hookimpl
     def on_error(self, call: Call, error: Exception) -> Retry | GiveUp | Offload | None:
         memory, failure = self._memory(call), failure_of(error, call)
-        row = row_of(failure)
         memory.history.failed(self._wall_clock())
         work = self._report(call, memory, error, failure)
         if work is None:
-            return self._follow(call, memory, error, row)
+            return self._follow(call, memory, error, failure)
 
         def report_and_follow() -> Retry | GiveUp | None:
             work()
-            return self._follow(call, memory, error, row)
+            return self._follow(call, memory, error, failure)
 
         decision: Retry | GiveUp | Offload | None = reach(call.store, report_and_follow)
         return decision
@@ -146,9 +145,14 @@ class Backoff:
             return self._breaker.answered(call, memory)
         return self._breaker.untold(call, memory)
 
-    def _follow(self, call: Call, memory: Memory, error: Exception, row: Row) -> Retry | GiveUp | None:
+    def _follow(
+        self, call: Call, memory: Memory, error: Exception, failure: Failure
+    ) -> Retry | GiveUp | None:
         """Return what follows a failure."""
+        row = row_of(failure)
         if row.verdict is Verdict.NEVER:
+            if self._breaker and self._breaker.turns_back(call, memory, failure.status):
+                return Retry(0.0, f"{call.model}, a fallback, refuses the request: {said(error)}")
             return None
         failures, now, asked = call.failures, self._clock(), self._asked(error)
         if memory.since is None or call.attempts[-1].written:
