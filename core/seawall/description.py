@@ -7,6 +7,7 @@ from seawall.decisions import Offload
 from seawall.hooks import Hooks
 from seawall.panels import Panel
 from seawall.state import Store
+from seawall.wording import told
 
 
 def describe(hooks: Hooks, store: Store, state_dir: Path | None, now: float) -> list[Panel]:
@@ -23,20 +24,19 @@ def describe(hooks: Hooks, store: Store, state_dir: Path | None, now: float) -> 
     panels: list[Panel] = []
     for hook in hooks.describe_state:
         try:
-            told = hook.function(store, state_dir, now)
-            told = told.work() if isinstance(told, Offload) else told
-            panels += _checked(told)
+            answer = hook.function(store, state_dir, now)
+            panels += _checked(answer.work() if isinstance(answer, Offload) else answer)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own failure
-            why = " ".join(f"{type(error).__name__}: {error}".split())
-            panels.append(
-                Panel(hook.plugin, alert=f"What plugin {hook.plugin!r} has to tell cannot be shown: {why}")
-            )
+            what = f"What plugin {hook.plugin!r} has to tell cannot be shown: {told(error)}"
+            panels.append(Panel(hook.plugin, alert=what))
     return panels
 
 
-def _checked(told: object) -> Sequence[Panel]:
-    if told is None:
+def _checked(answer: object) -> Sequence[Panel]:
+    if answer is None:
         return ()
-    if not isinstance(told, Sequence) or not all(isinstance(panel, Panel) for panel in told):
-        raise TypeError(f"{type(told).__name__} is no answer to describe_state: a list of panels is expected")
-    return told
+    if not isinstance(answer, Sequence) or not all(isinstance(panel, Panel) for panel in answer):
+        raise TypeError(
+            f"{type(answer).__name__} is no answer to describe_state: a list of panels is expected"
+        )
+    return answer

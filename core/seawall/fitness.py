@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from seawall import hookspecs
 from seawall.settings import NoSettings
-from seawall.wording import hint
+from seawall.wording import hint, told
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -69,9 +69,9 @@ def complaint(manager: pluggy.PluginManager, plugin: object) -> str | None:
     return _absence_complaint(plugin, there, specs)
 
 
-def import_complaint(error: Exception, module: str, distribution: str) -> str:
+def import_complaint(error: BaseException, module: str, distribution: str) -> str:
     """Return why the module of a plugin cannot be imported, and what to do."""
-    said = f"cannot be loaded: {type(error).__name__}: {error}"
+    said = f"cannot be loaded: {told(error)}"
     missing = error.name or "" if isinstance(error, ImportError) else ""
     if missing.partition(".")[0] == "seawall":
         return f"{said}; it wants another version of Seawall: upgrade {distribution} and seawall-core"

@@ -18,7 +18,7 @@ from seawall.fitness import class_complaint, complaint, import_complaint, model_
 from seawall.hooks import Hooks
 from seawall.settings import TOP, Configuration
 from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
-from seawall.wording import hint
+from seawall.wording import hint, told
 
 GROUP: Final = "seawall"
 STANDARD: Final = ("streaming", "backoff", "tokens", "progress", "files")
@@ -48,9 +48,11 @@ class Installed:
         """
         if self.name in TOP:
             raise ConfigError(f"{self} has the name of a setting of the core: it needs another entry point")
+        if not self.point.pattern.fullmatch(self.point.value):
+            raise ConfigError(f"{self}: its entry point names {self.point.value!r}; module:Class is expected")
         try:
             plugin_class: type[Any] = self.point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             said = import_complaint(error, self.point.module, self.distribution)
             raise ConfigError(f"{self} {said}") from error
         if said_of_class := class_complaint(plugin_class, self.point.value):
@@ -65,8 +67,8 @@ class Installed:
         """
         try:
             return plugin_class(settings) if hasattr(plugin_class, "Settings") else plugin_class()
-        except Exception as error:
-            raise ConfigError(f"{self} cannot be made: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise ConfigError(f"{self} cannot be made: {told(error)}") from error
 
 
 def installed() -> dict[str, Installed]:
@@ -78,8 +80,8 @@ def installed() -> dict[str, Installed]:
     found: dict[str, Installed] = {}
     for point in _points(tuple((folder, _changed(folder)) for folder in sys.path)):
         # what a broken uninstall leaves behind has neither name nor version
-        told: Any = point.dist.metadata if point.dist else {}
-        name, version = (told.get(key, "unknown") for key in ("Name", "Version"))
+        said: Any = point.dist.metadata if point.dist else {}
+        name, version = (said.get(key, "unknown") for key in ("Name", "Version"))
         there = Installed(point.name, name, version, point)
         other = found.setdefault(point.name, there)
         if other.distribution != there.distribution:

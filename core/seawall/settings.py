@@ -15,10 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from seawall.errors import ConfigError
-from seawall.wording import by_weight, complaint, hint, place_of, shown, unknown
+from seawall.wording import complaint, hint, place_of, read, shown, shown_at, unknown
 
 _PREFIX: Final = "SEAWALL_"
 
@@ -147,12 +147,11 @@ class Configuration:
         return NOWHERE
 
     def _validated(self, model: type[BaseModel], table: object, path: tuple[str, ...]) -> BaseModel:
-        try:
-            return model.model_validate(table)
-        except ValidationError as error:
-            first = by_weight(error.errors(include_url=False))[0]
-        source = self.source(place_of(first, path))
-        said = complaint(first, model, path, as_json=source.is_variable)
+        made, wrong = read(model, table)
+        if made is not None:
+            return made
+        source = self.source(place_of(wrong[0], path))
+        said = complaint(wrong[0], model, path, as_json=source.is_variable)
         raise ConfigError(f"{source.name}: {said}")
 
 
@@ -220,7 +219,9 @@ def _variables(models: Mapping[str, type[BaseModel]]) -> list[Source]:
             said = _reader(tuple(models.items()))({variable.lower(): os.environ[variable]})
             tables = {alias.removeprefix(_PREFIX): value for alias, value in said.items()}
         except (ValueError, RecursionError) as error:
-            value = shown(os.environ[variable])
+            table, *loc = variable.lower().removeprefix(_PREFIX.lower()).split("__")
+            model = next((models[name] for name in models if name.lower() == table), None)
+            value = shown_at(os.environ[variable], model, loc)
             raise ConfigError(
                 f"variable {variable} = {value}: a list or a table is expected, as JSON"
             ) from error
@@ -255,7 +256,7 @@ def _check_variable(variable: str, valid: Iterable[str]) -> None:
     if name in valid:
         return
     for table in valid:
-        if name.startswith(f"{table}_"):
+        if table not in TOP and name.startswith(f"{table}_"):
             meant = _PREFIX + table.upper() + "__" + name.removeprefix(f"{table}_").upper()
             raise ConfigError(f"variable {variable}: unknown setting {name!r}; did you mean {meant!r}?")
     # SEAWALL_ANYTHING may be somebody else's, unless it looks like a setting

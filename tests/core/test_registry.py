@@ -343,6 +343,14 @@ WRITTEN = "it is written for version {} of the plugin API, and this Seawall has 
         ),
         ("guard_mod:guard", "guard = 3", "its entry point names 'guard_mod:guard', which is no class"),
         ("guard_mod", "x = 1", "its entry point names 'guard_mod', which is no class"),
+        ("guard-mod:Guard", "", "its entry point names 'guard-mod:Guard'; module:Class is expected"),
+        ("guard_mod:", "", "its entry point names 'guard_mod:'; module:Class is expected"),
+        ("guard_mod:Guard", "raise SystemExit('no\\nkey')", "cannot be loaded: SystemExit: no key"),
+        (
+            "guard_mod:Guard",
+            "class Guard:\n  def __init__(self): raise SystemExit(3)",
+            "cannot be made: SystemExit: 3",
+        ),
         (
             "guard_mod:Guard",
             "class Guard:\n  Settings = dict",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence  # noqa: TC003 - pydantic reads it
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from seawall import ConfigError
 from seawall.settings import Configuration
@@ -31,6 +32,8 @@ class GuardSettings(BaseModel):
 
     note: str = ""
     words: list[str] = []
+    pair: tuple[str, ...] = ()
+    several: Sequence[str] = ()
     limits: list[Limit] = []
     labels: dict[str, int] = {}
     inner: Limit | None = None
@@ -326,6 +329,13 @@ LIST_AS_JSON = 'a list is expected, as JSON: ["a", "b"]'
         (f"plugins = '{'x' * 500}'", f"plugins = '{'x' * 78}…: a list is expected"),
         ("[guard]\nlabels = 3", "guard.labels = 3: a table is expected"),
         ("[guard]\nwords = 'a'", "guard.words = 'a': a list is expected"),
+        ("[guard]\npair = 'a'", "guard.pair = 'a': a list is expected"),
+        ("[guard]\nseveral = 'a'", "guard.several = 'a': a list is expected"),
+        ("[guard.several]\nx = 1", "guard.several = {'x': 1}: a list is expected"),
+        (
+            "state = ['redis://me:hunter2@host']",
+            "state = ['redis://***@host']: input should be a valid string",
+        ),
         ("[guard]\ninner = 3", "guard.inner = 3: a table is expected"),
         ("[[guard.limits]]\ndolars = 3", "unknown setting 'guard.limits.0.dolars'; did you mean 'dollars'?"),
         ("[[guard.limits]]\nper = 'day'", "guard.limits.0.dollars is missing; it has no default"),
@@ -405,6 +415,7 @@ def test_an_error_in_pyproject_names_the_file_and_its_table(text: str, expected:
             "unknown setting ''; valid here: backoff, guard, plugins, state, state_dir, strict",
         ),
         ("SEAWALL_PLUGIN", "[]", "unknown setting 'plugin'; did you mean 'plugins'?"),
+        ("SEAWALL_STATE_DIRS", "x", "unknown setting 'state_dirs'; did you mean 'state_dir'?"),
         ("SEAWALL_PLUGINS", "backoff,tokens", f"plugins = 'backoff,tokens': {LIST_AS_JSON}"),
         ("SEAWALL_PLUGINS", '["backoff"', f"plugins = '[\"backoff\"': {LIST_AS_JSON}"),
         ("SEAWALL_PLUGINS", "3", f"plugins = 3: {LIST_AS_JSON}"),
@@ -549,3 +560,72 @@ def test_a_setting_of_a_validator_of_its_own_says_what_it_said(here: Path) -> No
         ConfigError, match=r"seawall\.toml: even\.number = 3: input should be a multiple of 2$"
     ):
         Configuration().table("even", Even)
+
+
+class Login(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    key: SecretStr = Field(SecretStr("k" * 9), min_length=9)
+    keys: dict[str, SecretStr | None] = {}
+    more: list[Login] = []
+    name: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Login:
+        if self.name == "nobody":
+            raise ValueError("nobody may log in")
+        return self
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"key": "hunter2"}, "login.key = ***: value should have at least 9 items after validation, not 7"),
+        ({"key": ["hunter2"]}, "login.key = ***: input should be a valid string"),
+        ({"keys": "hunter2"}, "login.keys = ***: a table is expected"),
+        ({"keys": {"a": ["hunter2"]}}, "login.keys.a = ***: input should be a valid string"),
+        ({"more": [{"keys": ["hunter2"]}]}, "login.more.0.keys = ***: a table is expected"),
+        ({"more": "hunter2"}, "login.more = ***: a list is expected"),
+        ({"key": "hunter2hunter2", "name": "nobody"}, "login = ***: value error, nobody may log in"),
+        ("hunter2", "login = ***: a table is expected"),
+        ({"name": 3}, "login.name = 3: input should be a valid string"),
+    ],
+)
+def test_an_error_tells_no_value_that_may_hold_a_secret(said: Any, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Configuration({"login": said}).table("login", Login)
+    assert str(caught.value) == f"settings given to protect(): {expected}"
+
+
+@pytest.mark.parametrize("variable", ["SEAWALL_LOGIN__KEYS", "SEAWALL_LOGIN__MORE"])
+def test_a_secret_in_what_should_be_json_is_not_told(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, '{"a": "hunter2"')
+    with pytest.raises(ConfigError) as caught:
+        configured(None, {"Login": Login})
+    assert str(caught.value) == f"variable {variable} = ***: a list or a table is expected, as JSON"
+
+
+class Odd(BaseModel):
+    number: int = 0
+
+    @field_validator("number")
+    @classmethod
+    def _check(cls, number: int) -> int:
+        return {1: 1}[number]
+
+
+def test_a_validator_that_raises_what_it_should_not_is_told_with_its_model() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Configuration({"odd": {"number": 2}}).table("odd", Odd)
+    assert str(caught.value) == (
+        f"settings given to protect(): odd = {{'number': 2}}: {__name__}.Odd raises KeyError: 2; "
+        "its plugin has to be mended"
+    )
+
+
+def test_a_model_that_is_not_whole_is_told() -> None:
+    class Half(BaseModel):
+        path: Missing  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(ConfigError, match="Half raises PydanticUserError: `Half` is not fully defined"):
+        Configuration().table("half", Half)

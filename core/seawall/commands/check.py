@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from seawall.commands.places import Place, nearest, places
 from seawall.errors import ConfigError
 from seawall.fitness import model_of
-from seawall.registry import STANDARD, Installed, entry_complaints, installed, load, manager_of
+from seawall.registry import STANDARD, Installed, enabled, entry_complaints, installed, load, manager_of
 from seawall.settings import TOP, Configuration, CoreSettings
 from seawall.state import open_store
-from seawall.wording import by_weight, complaint, place_of, shown, unknown
+from seawall.wording import complaint, place_of, read, shown, unknown
 
 _Complaint = tuple[tuple[str, ...], str]
 """The path of a setting, and what is wrong with it."""
@@ -31,11 +31,12 @@ class Problem(NamedTuple):
     said: str
 
 
-def problems(file: Path) -> list[Problem]:
+def problems(file: Path, whole: Configuration | None = None) -> list[Problem]:
     """Return what is wrong in a file of settings, in the order of its lines.
 
     Args:
         file: As `seawall.toml`; of a `pyproject.toml` the table `[tool.seawall]` is looked at.
+        whole: All that holds, of which this file is a part: what another part says is not missing here.
 
     Raises:
         ConfigError: The file cannot be read, or two distributions have a plugin of one name.
@@ -58,8 +59,18 @@ def problems(file: Path) -> list[Problem]:
     found = places(text)
     if not isinstance(tables, Mapping):
         return [Problem(nearest(found, path), f"{'.'.join(path)} = {shown(tables)}: a table is expected")]
-    said = [Problem(nearest(found, (*path, *where)), what) for where, what in _complaints(tables)]
+    said = [Problem(nearest(found, (*path, *where)), what) for where, what in _complaints(tables, whole)]
     return sorted(said, key=lambda problem: problem.place)
+
+
+def configured() -> Configuration | None:
+    """Return all that holds here; `None` where it cannot be read."""
+    try:
+        there, configuration = installed(), Configuration()
+        configuration.know({name: model_of(there[name].load()) for name in enabled(there, configuration)})
+    except ConfigError:
+        return None
+    return configuration
 
 
 def obstacle() -> list[str]:
@@ -87,7 +98,7 @@ def _unreadable(error: Exception, content: bytes) -> Problem:
     return Problem(place, f"cannot be read as TOML: {said}")
 
 
-def _complaints(tables: Mapping[str, Any]) -> Iterator[_Complaint]:
+def _complaints(tables: Mapping[str, Any], whole: Configuration | None) -> Iterator[_Complaint]:
     there = installed()
     core = {name: tables[name] for name in TOP if name in tables}
     wrong = list(_of_model(CoreSettings, core, ()))
@@ -103,15 +114,16 @@ def _complaints(tables: Mapping[str, Any]) -> Iterator[_Complaint]:
     for name, plugin in there.items():
         if name in entries or name in tables:
             at = ("plugins", str(entries.index(name))) if name in entries and "plugins" in core else (name,)
-            yield from _of_plugin(plugin, tables.get(name, {}), at, runs=name in entries)
+            yield from _of_plugin(plugin, tables.get(name, {}), at, whole, runs=name in entries)
 
 
-def _of_model(model: type[BaseModel], table: object, path: tuple[str, ...]) -> Iterator[_Complaint]:
-    try:
-        model.model_validate(table)
-    except ValidationError as error:
-        for one in by_weight(error.errors(include_url=False)):
-            yield place_of(one, path), complaint(one, model, path)
+def _of_model(
+    model: type[BaseModel], table: object, path: tuple[str, ...], whole: Configuration | None = None
+) -> Iterator[_Complaint]:
+    for one in read(model, table)[1]:
+        place = place_of(one, path)
+        if one["type"] != "missing" or whole is None or not whole.source(place).sets(place):
+            yield place, complaint(one, model, path)
 
 
 def _of_store(core: CoreSettings) -> Iterator[_Complaint]:
@@ -123,14 +135,16 @@ def _of_store(core: CoreSettings) -> Iterator[_Complaint]:
         yield ("state",), str(error)
 
 
-def _of_plugin(plugin: Installed, table: object, at: tuple[str, ...], *, runs: bool) -> Iterator[_Complaint]:
+def _of_plugin(
+    plugin: Installed, table: object, at: tuple[str, ...], whole: Configuration | None, *, runs: bool
+) -> Iterator[_Complaint]:
     """Yield what is wrong with a plugin, named at `at`, and with its table."""
     try:
         plugin_class = plugin.load()
         model = model_of(plugin_class)
-        wrong = list(_of_model(model, table, (plugin.name,)))
-        yield from wrong
-        if runs and not wrong:
-            manager_of({plugin.name: plugin.make(plugin_class, model.model_validate(table))})
+        yield from _of_model(model, table, (plugin.name,), whole)
+        settings, _ = read(model, table)
+        if runs and settings is not None:
+            manager_of({plugin.name: plugin.make(plugin_class, settings)})
     except ConfigError as error:
         yield at, str(error)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import click
+from pydantic import PydanticUserError
 
 _WRONG = 1
 """The exit code of a check that found something."""
@@ -40,14 +41,15 @@ def check(ctx: click.Context, files: tuple[Path, ...]) -> None:
     Without FILE, in those that hold here; when they are right, what is wrong in the variables. Exits 1 if
     anything is wrong, 2 if a file cannot be read.
     """
-    from seawall.commands.check import obstacle, problems  # noqa: PLC0415 - not for other commands
+    from seawall.commands.check import configured, obstacle, problems  # noqa: PLC0415 - not for other commands
     from seawall.settings import files_here  # noqa: PLC0415
 
     looked_at = files or tuple(files_here())
+    holds = None if files else configured()
     found = [
         f"{file}:{problem.place.line}:{problem.place.column}: {problem.said}"
         for file in looked_at
-        for problem in problems(file)
+        for problem in problems(file, holds)
     ]
     if not (files or found):
         found = obstacle()
@@ -66,11 +68,16 @@ def schema() -> None:
     from seawall.errors import ConfigError  # noqa: PLC0415
     from seawall.fitness import model_of  # noqa: PLC0415
     from seawall.registry import installed  # noqa: PLC0415
+    from seawall.wording import told  # noqa: PLC0415
 
     models = {}
     for name, plugin in installed().items():
         try:
-            models[name] = model_of(plugin.load())
-        except ConfigError as error:
-            click.echo(f"seawall: {error}; left out", err=True)
+            model = model_of(plugin.load())
+            model.model_json_schema()
+        except (ConfigError, PydanticUserError) as error:
+            said = error if isinstance(error, ConfigError) else f"{plugin} has no schema: {told(error)}"
+            click.echo(f"seawall: {said}; left out", err=True)
+        else:
+            models[name] = model
     click.echo(json.dumps(schema_of(models), indent=2, ensure_ascii=False))

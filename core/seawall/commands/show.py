@@ -9,6 +9,7 @@ from seawall.fitness import model_of
 from seawall.registry import configured_folder, enabled, installed
 from seawall.settings import Configuration
 from seawall.state.store import shown
+from seawall.wording import written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +47,9 @@ def effective(arguments: Mapping[str, Any] | None = None) -> Iterator[Setting]:
     yield said.setting(("state_dir",), None if folder is None else str(folder))
     for name, model in models.items():
         table = configuration.table(name, model).model_dump(mode="json", fallback=str)
+        aliases = {key: written(key, field) for key, field in model.model_fields.items()}
         for key, value in table.items():
-            yield said.setting((name, key), value)
+            yield said.setting((name, aliases.get(key, key)), value)
 
 
 class _Sources:

@@ -87,6 +87,19 @@ def test_show_tells_no_password_and_no_secret(here, run, install):
     assert shown(out)["state"][0] == '"redis://***@host:1/0"'
 
 
+def test_show_tells_settings_by_the_names_that_people_write(here, run, install):
+    install(
+        GUARD.replace('note: str = "none"', 'note: str = Field("none", alias="the-note")').replace(
+            "import BaseModel", "import BaseModel, Field"
+        )
+    )
+    (here / "seawall.toml").write_text('plugins = ["guard"]\n[guard]\nthe-note = "a"')
+    found = shown(run("config", "show", "guard.")[1])
+    assert found["guard.the-note"] == ('"a"', f"{here / 'seawall.toml'}:3")
+    (here / "seawall.toml").write_text('plugins = ["guard"]\n[guard]\nnote = "a"')
+    assert run("config", "show")[2].endswith("unknown setting 'guard.note'; did you mean 'the-note'?\n")
+
+
 def test_show_refuses_what_a_start_would_refuse(here, run):
     (here / "seawall.toml").write_text("[bakoff]")
     assert run("config", "show") == (
@@ -133,6 +146,24 @@ def test_check_without_files_looks_at_the_variables_too(variable, value, said, r
     code, out, _ = run("config", "check")
     assert code == 1
     assert out.startswith(f"variable {variable}: {said}")
+
+
+NEEDS = GUARD.replace('key: SecretStr = SecretStr("hunter2")', "key: SecretStr")
+
+
+def test_what_a_variable_or_the_other_file_says_is_not_missing_in_a_file_that_holds(
+    here, run, install, monkeypatch
+):
+    install(NEEDS)
+    (here / "seawall.toml").write_text('plugins = ["guard"]')
+    missing = f"{here / 'seawall.toml'}:1:1: guard.key is missing; it has no default\n"
+    assert run("config", "check") == (1, missing, "")
+    with monkeypatch.context() as patch:
+        patch.setenv("SEAWALL_GUARD__KEY", "hunter2")
+        assert run("config", "check")[0] == 0
+        assert run("config", "check", "seawall.toml")[0] == 1
+    (here / "pyproject.toml").write_text('[tool.seawall.guard]\nkey = "hunter2"')
+    assert run("config", "check")[0] == 0
 
 
 def test_check_of_a_file_that_is_named_says_nothing_of_the_variables(here, run, monkeypatch):
@@ -213,6 +244,10 @@ def test_check_loads_the_plugins_that_the_file_names_and_makes_them(here, run, i
     [
         ("import no_such", "cannot be loaded: ModuleNotFoundError: No module named 'no_such'; install what"),
         (GUARD.replace("pass\n    @", "raise OSError('no disk')\n    @"), "cannot be made: OSError: no disk"),
+        (
+            GUARD.replace("pass\n    @", "raise OSError('no\\ndisk')\n    @"),
+            "cannot be made: OSError: no disk\n",
+        ),
         (GUARD.replace("on_error", "on_erro"), "there is no hook 'on_erro'; did you mean 'on_error'?"),
     ],
 )
@@ -237,6 +272,16 @@ def test_check_looks_at_the_tables_of_plugins_that_do_not_run(here, run):
 
 
 # -- schema
+
+
+@pytest.mark.parametrize("odd", ["Callable[[], int] | None", "'Missing'"])
+def test_a_plugin_whose_settings_have_no_schema_is_left_out_of_it_and_told(odd, here, run, install):
+    install("from collections.abc import Callable\n" + GUARD.replace("note: str", f"note: {odd}"))
+    code, out, err = run("config", "schema")
+    assert code == 0
+    assert "guard" not in json.loads(out)["properties"]
+    assert err.startswith("seawall: plugin 'guard' of distribution 'guard-dist' has no schema: Pydantic")
+    assert err.endswith("; left out\n")
 
 
 @pytest.fixture
