@@ -136,6 +136,33 @@ class StopsAtTheUnknown:
         return seawall.Stop("what is that?") if chunk.type == "surprise" else None
 
 
+class ChangesTheRequest:
+    """Writes into what it should amend; of the request of a caller that streams as well."""
+
+    @hookimpl
+    def pre_request(self, call):
+        return reach(call.store, lambda: call.params["messages"][0].update(content="Something else."))
+
+
+class NamesTheCall:
+    """Says of which call it speaks; rightly."""
+
+    @hookimpl
+    def pre_request(self, call):
+        if call.attempt > 1:
+            return Reject(RequestRejectedError(f"call {call.id} failed before"))
+        return seawall.Redirect("claude-haiku-4-5", f"call {call.id} is short")
+
+
+class StopsWhatIsLong:
+    """Ends an answer that gets too long, and says so at each event from then on; rightly."""
+
+    @hookimpl
+    def on_chunk(self, call, chunk):
+        call.state[self] = call.state.get(self, 0) + len(chunk.text)
+        return seawall.Stop("too long") if call.state[self] > 20 else None
+
+
 class ReadsAFile:
     """Looks into a file for each call."""
 

@@ -6,7 +6,7 @@ import re
 import pytest
 from anthropic import APIConnectionError
 
-from seawall import GiveUp, Reject, RequestRejectedError, Retry, hookimpl
+from seawall import ConfigError, Cut, GiveUp, Reject, RequestRejectedError, Retry, hookimpl
 from seawall.registry import installed
 from seawall_backoff import Backoff
 from seawall_testkit import assert_conforms
@@ -34,6 +34,11 @@ FOUND = [
     (checks.settles, bad.SettlesInChunks, "a call that completed without a stream stays reserved"),
     (checks.settles, bad.LeavesALease, "a call that completed stays reserved: a lease is left in 'slots'"),
     (checks.settles, bad.KeepsCalls, "a call that was answered by another plugin is kept in memory"),
+    (
+        checks.settles,
+        bad.ChangesTheRequest,
+        "in a call that completed, pre_request changes call.params in place; answer Amend(params=...)",
+    ),
     (checks.is_idempotent, bad.ReservesAtEachAsk, "a call that was asked twice stays reserved"),
     (checks.is_idempotent, bad.AnswersAnew, "asked twice within an attempt, it says Amend("),
     (checks.tolerates_unknown_events, bad.KnowsAllEvents, "on_chunk raises TypeError: "),
@@ -100,6 +105,57 @@ def test_the_same_plugin_without_the_mistake_conforms():
 
 def test_what_does_not_wait_is_let_pass():
     with Stage(bad.WakesALoop) as stage:
+        assert list(checks.never_blocks(stage)) == []
+
+
+def test_a_reason_may_name_the_call():
+    with Stage(bad.NamesTheCall) as stage:
+        assert list(checks.is_alike_in_both_drivers(stage)) == []
+
+
+def test_a_plugin_that_lets_no_attempt_succeed_comes_to_an_end():
+    class CutsAll:
+        @hookimpl
+        def on_chunk(self, chunk):
+            return Cut("too late") if chunk.type == "message_delta" else None
+
+    with Stage(CutsAll) as stage:
+        assert list(checks.settles(stage)) == []
+
+
+def test_who_stops_an_answer_for_what_came_does_not_stop_at_the_unknown():
+    with Stage(bad.StopsWhatIsLong) as stage:
+        assert list(checks.tolerates_unknown_events(stage)) == []
+
+
+def test_what_a_start_would_refuse_is_refused_in_its_words():
+    class Async:
+        @hookimpl
+        async def on_error(self, call):
+            pass
+
+    class Unmarked(bad.Slots):
+        def pre_request(self, call):
+            pass
+
+    with pytest.raises(ConfigError, match=r"Async\): on_error is async; a hook is a plain function"):
+        assert_conforms(Async)
+    with pytest.raises(ConfigError, match="pre_request is called like a hook and not marked"):
+        assert_conforms(Unmarked)
+
+
+def test_a_plugin_in_the_place_of_its_class_is_refused():
+    with pytest.raises(TypeError, match=r"Slots object at .*: the class of a plugin is expected"):
+        assert_conforms(bad.Slots())
+
+
+def test_a_hook_that_raises_does_not_block():
+    class Raises:
+        @hookimpl
+        def pre_request(self, call):
+            raise LookupError
+
+    with Stage(Raises) as stage:
         assert list(checks.never_blocks(stage)) == []
 
 

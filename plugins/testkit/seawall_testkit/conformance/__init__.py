@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from seawall.registry import manager_of, name_of
 from seawall_testkit.conformance.checks import CHECKS
 from seawall_testkit.conformance.stage import Stage
 
@@ -24,16 +25,23 @@ def assert_conforms(plugin: Callable[..., object], settings: Mapping[str, Any] |
     """Raise an `AssertionError` that says which promises a plugin breaks.
 
     What is checked: it settles what it reserves however a call ends; asked again within an attempt it answers
-    the same; events of types it does not know leave it alone; no hook blocks outside an `Offload`; it answers
-    alike in sync and async clients; 16 threads may use it at once. Takes some seconds.
+    the same; it changes nothing in `call.params`; events of types it does not know leave it alone; no hook
+    blocks outside an `Offload`; it answers alike in sync and async clients; 16 threads may use it at once.
+    Takes some seconds.
 
     Args:
         plugin: Its class, or a function that makes one; several are made.
         settings: The table it is made with, if its class has `Settings`: as tight as allows one call at a
             time, so that what is left reserved shows in the next one. A rate limit or a budget needs room for
             some dozen calls.
+
+    Raises:
+        ConfigError: A start would refuse the plugin.
+        TypeError: It is neither a class nor a function, or has no `Settings` for `settings`.
     """
-    with Stage(_maker(plugin, settings)) as stage:
+    make = _maker(plugin, settings)
+    manager_of({name_of(made := make()): made})
+    with Stage(make) as stage:
         said = [f"- {what}" for check in CHECKS for what in check(stage)]
     name = getattr(plugin, "__name__", repr(plugin))
     if said:
@@ -41,6 +49,8 @@ def assert_conforms(plugin: Callable[..., object], settings: Mapping[str, Any] |
 
 
 def _maker(plugin: Callable[..., object], settings: Mapping[str, Any] | None) -> Callable[[], object]:
+    if not callable(plugin):
+        raise TypeError(f"{plugin!r}: the class of a plugin is expected, or a function that makes one")
     model: Any = getattr(plugin, "Settings", None)
     if model is not None:
         return partial(plugin, model.model_validate(settings or {}))

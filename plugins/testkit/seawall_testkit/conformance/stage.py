@@ -129,8 +129,8 @@ class Companion:
         return seawall.Stop("the conformance suite stops") if is_over else None
 
     @seawall.hookimpl
-    def on_error(self) -> Retry | GiveUp:
-        if self._ending is Ending.RETRIED:
+    def on_error(self, call: Call) -> Retry | GiveUp:
+        if self._ending is Ending.RETRIED and call.attempt == 1:
             return seawall.Retry(0.0)
         return seawall.GiveUp("the conformance suite gives up")
 

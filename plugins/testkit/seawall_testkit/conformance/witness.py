@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from seawall import Amend, Answer, Call, Cut, GiveUp, Offload, Reject, Retry, Stop, Wait
+from seawall import Amend, Answer, Call, Cut, GiveUp, Offload, Redirect, Reject, Retry, Stop, Wait
 from seawall_testkit.conformance.watch import watched
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ class Witness:
         self.said: list[Said] = []
         self.faults: list[str] = []
         """What it raised, or did where it may not."""
+        self.waits: list[str] = []
+        """What blocked in its hooks."""
         self.is_watched = False
-        """Whether what blocks in a hook is a fault."""
+        """Whether what blocks in a hook is noted."""
         for attribute in dir(plugin):
             method = getattr(plugin, attribute, None)
             options = getattr(method, _MARK, None) if inspect.isroutine(method) else None
@@ -61,41 +64,48 @@ class Witness:
         @functools.wraps(method)
         def call_method(*args: Any, **kwargs: Any) -> Any:
             call = next((arg for arg in args if isinstance(arg, Call)), None)
-            attempt = call.attempt if call is not None else 0
             notice = self._notice(hook) if self.is_watched else None
             with watched(notice):
-                decision = self._asked(hook, functools.partial(method, *args, **kwargs))
+                decision = self._asked(hook, call, functools.partial(method, *args, **kwargs))
             if not isinstance(decision, Offload):
-                return self._kept(hook, attempt, decision)
-            return Offload(functools.partial(self._work, hook, attempt, decision.work))
+                return self._kept(hook, call, decision)
+            return Offload(functools.partial(self._work, hook, call, decision.work))
 
         return call_method
 
-    def _work(self, hook: str, attempt: int, work: Callable[[], Any]) -> Any:
-        return self._kept(hook, attempt, self._asked(hook, work))
+    def _work(self, hook: str, call: Call | None, work: Callable[[], Any]) -> Any:
+        return self._kept(hook, call, self._asked(hook, call, work))
 
-    def _kept(self, hook: str, attempt: int, decision: Any) -> Any:
-        exact = _told(decision) if isinstance(decision, Reject | Wait) else decision
-        self.said.append(Said(hook, attempt, decision, _told(decision), exact))
+    def _kept(self, hook: str, call: Call | None, decision: Any) -> Any:
+        told = _told(decision, call.id if call is not None else "")
+        exact = told if isinstance(decision, Reject | Wait) else decision
+        attempt = call.attempt if call is not None else 0
+        self.said.append(Said(hook, attempt, decision, told, exact))
         return decision
 
-    def _asked(self, hook: str, function: Callable[[], Any]) -> Any:
+    def _asked(self, hook: str, call: Call | None, function: Callable[[], Any]) -> Any:
+        before = deepcopy(call.params) if call is not None else None
         try:
             return function()
         except Exception as error:
             self.faults.append(f"{hook} raises {type(error).__name__}: {error}")
             raise
+        finally:
+            if call is not None and call.params != before:
+                self.faults.append(f"{hook} changes call.params in place; answer Amend(params=...)")
 
     def _notice(self, hook: str) -> Callable[[str], None]:
-        return lambda what: self.faults.append(f"{hook} {what}")
+        return lambda what: self.waits.append(f"{hook} {what}")
 
 
-def _told(decision: object) -> object:
+def _told(decision: object, call: str) -> object:
     match decision:
         case Reject(error):
-            told: object = (type(error), _without_numbers(str(error)))
+            told: object = (type(error), _lasting(str(error), call))
+        case Redirect(model, reason):
+            told = (model, _lasting(reason, call))
         case Wait(_, reason) | Stop(reason) | Cut(reason):
-            told = _without_numbers(reason)
+            told = _lasting(reason, call)
         case Amend(params, stream, timeout, headers, resume):
             told = (sorted(params), stream, timeout, sorted(headers), resume)
         case Retry() | GiveUp() | Answer():
@@ -106,5 +116,6 @@ def _told(decision: object) -> object:
     return type(decision), told
 
 
-def _without_numbers(text: str) -> str:
-    return re.sub(r"\d+(\.\d+)?", "#", text)
+def _lasting(text: str, call: str) -> str:
+    """Return a text without the id of the call, and without numbers."""
+    return re.sub(r"\d+(\.\d+)?", "#", text.replace(call, "#") if call else text)
