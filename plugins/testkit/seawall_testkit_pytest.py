@@ -30,7 +30,9 @@ def simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
     from seawall_testkit import Simulator  # noqa: PLC0415 - not for test runs that do not ask for it
 
     marker = request.node.get_closest_marker("simulator")
-    with Simulator(**(marker.kwargs if marker is not None else {})) as running:
+    given = marker or pytest.mark.simulator.mark
+    # it takes no arguments without a name, and says so
+    with Simulator(*given.args, **given.kwargs) as running:
         yield running
 
 

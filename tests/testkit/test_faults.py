@@ -369,3 +369,16 @@ def test_a_fault_can_be_written_as_text(text, fault):
 def test_a_wrong_fault_is_a_value_error_that_says_what_is_wrong(text, says):
     with pytest.raises(ValueError, match=says):
         Fault.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"event": "5"}, "event must be at least 0, not '5'"),
+        ({"event": 5, "attempt": "1"}, "attempt must be at least 1, not '1'"),
+        ({"event": 5, "retry_after": 3}, "retry_after must be what a header can hold, as text, not 3"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_a_value_error_too(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        Fault("reset", **wrong)

@@ -54,6 +54,12 @@ def test_the_marker_says_how_and_settings_are_those_given(simulator, protected):
     assert (counter.errors, counter.ended, len(simulator.requests)) == (1, 1, 2)
 
 
+@pytest.mark.xfail(raises=TypeError, reason="the simulator takes its options by name")
+@pytest.mark.simulator([Fault("status", status=529)])
+def test_an_option_without_a_name_is_not_passed_over(simulator):
+    pass
+
+
 def test_an_async_client_is_made_in_the_same_way(aprotected):
     counter = Counter()
 
@@ -99,4 +105,4 @@ def test_the_fixtures_work_in_a_strict_test_run_as_the_readme_says_and_import_no
     command = [sys.executable, "-m", "pytest", "-q", *without]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 passed" in done.stdout
+    assert "9 passed, 1 xfailed" in done.stdout

@@ -12,7 +12,7 @@ from seawall_testkit.cli import new_plugin
 from seawall_testkit.scaffold import complaint
 
 ROOT = Path(__file__).parents[2]
-NO_NAMES = ["Guard", "my-guard", "my guard", "../guard", "1guard", "_guard", "guard_", "ä", "class"]
+NO_NAMES = ["Guard", "my-guard", "my guard", "../guard", "1guard", "_guard", "guard_", "ä", ""]
 
 
 @pytest.fixture
@@ -88,6 +88,22 @@ def test_a_name_that_cannot_be_one_of_a_module_is_refused(name, here):
     assert code == 2
     assert f"{name!r}: lower-case words of letters and digits, joined by _, are expected" in out
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["class", "json", "seawall"])
+def test_a_name_of_python_or_of_seawall_itself_is_refused_as_such(name, here):
+    code, out = make(name)
+    assert code == 2
+    assert f"{name!r} is a " in out
+    assert f"take another name, such as my_{name}" in out
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["false", "exception"])
+def test_the_class_of_a_plugin_is_not_called_like_something_of_python(name, here):
+    assert make(name)[0] == 0
+    source = (here / name / f"seawall_{name}" / "__init__.py").read_text(encoding="utf-8")
+    assert f"class {name.capitalize()}Plugin:" in source
 
 
 @pytest.mark.parametrize("name", ["backoff", "testkit", "plugins", "state_dir"])

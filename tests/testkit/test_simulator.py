@@ -199,6 +199,10 @@ def test_stopping_ends_running_responses_and_the_thread(connect):
         {"port": -1},
         {"api_key": ""},
         {"port": 65_536},
+        {"faults": ["reset@1:5"]},
+        {"answer": 3},
+        {"answer": {"type": "text", "text": "alone"}},
+        {"answer": ["a text"]},
     ],
 )
 def test_a_wrong_argument_is_a_value_error_that_names_it(wrong):
@@ -222,6 +226,19 @@ def test_in_an_outage_every_message_request_fails_and_the_rest_goes_on(connect):
         assert client.models.list().data
         sim.end_outage()
         assert client.messages.create(**REQUEST).content
+
+
+@pytest.mark.parametrize("status", [200, 1000, "529"])
+def test_the_status_of_an_outage_is_that_of_an_error(status):
+    with Simulator() as sim, pytest.raises(ValueError, match=f"of 400 to 599, not {status!r}"):
+        sim.begin_outage(status)
+
+
+@pytest.mark.parametrize(("answer", "what"), [("a text", "str: 'a'"), (None, "NoneType: None")])
+def test_a_function_that_answers_no_blocks_is_told_so(connect, answer, what):
+    with pytest.raises(RuntimeError) as failed, Simulator(answer=lambda _: answer) as sim:
+        connect(sim).messages.create(**REQUEST)
+    assert str(failed.value.__cause__).endswith(f"as blocks.text() is one, not {what}")
 
 
 def test_an_outage_of_one_model_leaves_the_others_as_they_are(connect):

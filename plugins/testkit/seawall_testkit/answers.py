@@ -14,6 +14,7 @@ from seawall_testkit.continuation import Misbehaviour, go_on, until_stop
 from seawall_testkit.conversation import Conversation, count_input_tokens, text_of
 from seawall_testkit.errors import RequestError
 from seawall_testkit.ids import new_id
+from seawall_testkit.options import blocks_in
 from seawall_testkit.parts import Part, parts_of
 from seawall_testkit.position import is_pause, rest_of
 from seawall_testkit.prose import prose
@@ -141,7 +142,8 @@ class Composer:
         """The undisturbed answer of the conversation, before thinking, `max_tokens` and stop sequences."""
         answer = self._options.answer
         if callable(answer):
-            return answer({**body, "messages": [dict(message) for message in conversation.messages]})
+            asked = {**body, "messages": [dict(message) for message in conversation.messages]}
+            return blocks_in(answer(asked))
         if isinstance(answer, str) and answer != "tool_use":
             return [{"type": "text", "text": answer}]
         if answer is not None and not isinstance(answer, str):

@@ -46,7 +46,7 @@ KINDS = {
 """Every kind of fault, where it strikes and what it must be given."""
 
 _TEXT = re.compile(r"(?P<kind>\w+)(?:@(?P<attempt>\d+)(?:x(?P<times>\d+))?)?(?::(?P<values>.*))?", re.DOTALL)
-_ERROR_STATUSES = range(400, 600)
+ERROR_STATUSES = range(400, 600)
 _NUMBERS = {"attempt": int, "event": int, "byte": int, "status": int, "times": int, "seconds": float}
 
 
@@ -89,7 +89,7 @@ class Fault:
             _refuse(
                 f"fault {self.kind!r} needs either event= or byte=: after how many events or bytes it strikes"
             )
-        if kind.needs == "status" and self.status not in _ERROR_STATUSES:
+        if kind.needs == "status" and self.status not in ERROR_STATUSES:
             _refuse(f"fault 'status' needs status=400 to 599, not {self.status!r}")
         if kind.needs != "status" and self.status is not None:
             _refuse(f"fault {self.kind!r} takes no status=; only 'status' does")
@@ -99,13 +99,14 @@ class Fault:
             _refuse(f"fault {self.kind!r} takes no event= or byte=: it strikes before the body")
         for name, least in (("attempt", 1), ("times", 1), ("event", 0), ("byte", 0), ("seconds", 0)):
             value = getattr(self, name)
-            # of what is no number neither is true
-            if value is not None and not least <= value < math.inf:
+            is_number = isinstance(value, int | float) and least <= value < math.inf
+            if value is not None and not is_number:
                 _refuse(f"fault {self.kind!r}: {name} must be at least {least}, not {value!r}")
         for name in ("retry_after", "retry_after_ms"):
-            value = getattr(self, name) or ""
-            if not (value.isascii() and value.isprintable() and value == value.strip()):
-                _refuse(f"fault {self.kind!r}: {name} must be what a header can hold, not {value!r}")
+            value = getattr(self, name)
+            is_text = isinstance(value, str) and value.isascii() and value.isprintable()
+            if value is not None and not (is_text and value == value.strip()):
+                _refuse(f"fault {self.kind!r}: {name} must be what a header can hold, as text, not {value!r}")
 
     @property
     def place(self) -> Place:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from seawall_testkit.continuation import Misbehaviour
+from seawall_testkit.faults import Fault
 
 if TYPE_CHECKING:
-    from seawall_testkit.faults import Fault
     from seawall_testkit.limits import Limits
 
 OtpmMode = Literal["actual", "reserve_max_tokens"]
@@ -69,6 +69,19 @@ class Options:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        if odd := [fault for fault in self.faults if not isinstance(fault, Fault)]:
+            raise ValueError(f"faults must be Faults, as Fault.parse makes of a text, not {odd[0]!r}")
+        if not (self.answer is None or isinstance(self.answer, str) or callable(self.answer)):
+            blocks_in(self.answer)
+        self._check_numbers()
+        if self.api_key == "":
+            raise ValueError("api_key must not be empty; None accepts any")
+        if not self.misbehaviour:
+            raise ValueError("misbehaviour must name at least one")
+        if self.otpm_mode not in {"actual", "reserve_max_tokens"}:
+            raise ValueError(f"otpm_mode must be 'actual' or 'reserve_max_tokens', not {self.otpm_mode!r}")
+
+    def _check_numbers(self) -> None:
         for name in ("answer_tokens", "tokens_per_event"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}")
@@ -79,12 +92,20 @@ class Options:
             # of what is no number it is not true either
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0 or None, not {value!r}")
-        if self.api_key == "":
-            raise ValueError("api_key must not be empty; None accepts any")
-        if not self.misbehaviour:
-            raise ValueError("misbehaviour must name at least one")
-        if self.otpm_mode not in {"actual", "reserve_max_tokens"}:
-            raise ValueError(f"otpm_mode must be 'actual' or 'reserve_max_tokens', not {self.otpm_mode!r}")
+
+
+def blocks_in(answer: object) -> list[dict[str, Any]]:
+    """The content blocks that are an answer.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    blocks: list[Any] = list(answer) if isinstance(answer, Sequence) else [answer]
+    odd = [block for block in blocks if not (isinstance(block, Mapping) and "type" in block)]
+    if odd or not isinstance(answer, Sequence):
+        what = "one alone" if not odd else f"{type(odd[0]).__name__}: {odd[0]!r:.80}"
+        raise ValueError(f"answer must be a list of content blocks, as blocks.text() is one, not {what}")
+    return blocks
 
 
 def misbehaviours_named(

@@ -12,6 +12,7 @@ from seawall_testkit import models
 from seawall_testkit.conversation import count_input_tokens
 from seawall_testkit.errors import RequestError
 from seawall_testkit.exchange import Exchange, json_object
+from seawall_testkit.faults import ERROR_STATUSES
 from seawall_testkit.headers import check_content_type, check_headers
 from seawall_testkit.ids import new_id
 from seawall_testkit.limits import Limits, RateLimiter
@@ -39,6 +40,10 @@ class Outage:
     seconds: float
     model: str | None = None
     """Of requests that fail; `None`: all do."""
+
+    def __post_init__(self) -> None:
+        if self.status not in ERROR_STATUSES:
+            raise ValueError(f"an outage needs a status of 400 to 599, not {self.status!r}")
 
 
 class Responder:

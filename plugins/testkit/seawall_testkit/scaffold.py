@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
+import sys
 from importlib.metadata import distributions
 from importlib.resources import files
 from importlib.util import find_spec
@@ -23,8 +25,11 @@ _VERSIONS: Final = ">=0.1.0,<0.2"
 
 def complaint(name: str, taken: Collection[str]) -> str | None:
     """Return why a plugin cannot have this name."""
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not _NAME.fullmatch(name):
         return f"{name!r}: lower-case words of letters and digits, joined by _, are expected: my_guard"
+    if keyword.iskeyword(name) or name in sys.stdlib_module_names or name == "seawall":
+        whose = "a package of its own" if name == "seawall" else "a word or a module of Python"
+        return f"{name!r} is {whose}: take another name, such as my_{name}"
     if name in taken:
         return f"{name!r} is taken; see `seawall plugins`"
     module = f"seawall_{name}"
@@ -73,7 +78,7 @@ def scaffold(name: str, parent: Path) -> list[Path]:
 
 
 def _class_name(name: str, texts: Iterable[str]) -> str:
-    """Return the class of a plugin: no name that is in the texts already, such as `Path`."""
+    """Return the class of a plugin: no name of Python, or that is in the texts already, such as `Path`."""
     class_name = "".join(word.capitalize() for word in name.split("_"))
-    is_taken = any(re.search(rf"\b{class_name}\b", text) for text in texts)
+    is_taken = hasattr(builtins, class_name) or any(re.search(rf"\b{class_name}\b", text) for text in texts)
     return f"{class_name}Plugin" if is_taken else class_name
