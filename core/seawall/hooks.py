@@ -102,7 +102,8 @@ class CallHooks:
     def answer(self, hook: Implementation, name: str, *args: object) -> Generator[Offload, Any, Any]:
         """Ask one implementation of a hook as `answers` does; returns its decision."""
         decision = self.ask(hook, name, *args)
-        if isinstance(decision, Offload):
+        # what `reach` returns may be one, inside another one
+        while isinstance(decision, Offload):
             decision = yield decision
             if isinstance(decision, Exception):
                 self.isolate(hook, name, decision)
@@ -127,7 +128,9 @@ class CallHooks:
         else:
             work = () if name == "on_chunk" else (Offload,)
             valid = ", ".join(["None", *(kind.__name__ for kind in (*ANSWERS[name], *work))])
-            error = TypeError(f"{type(decision).__name__} is no answer to {name}; valid here: {valid}")
+            is_class = isinstance(decision, type)
+            given = f"the class {decision.__name__}" if is_class else type(decision).__name__
+            error = TypeError(f"{given} is no answer to {name}; valid here: {valid}")
         self.isolate(hook, name, error)
         return None
 

@@ -538,6 +538,17 @@ def test_who_answers_what_is_no_answer_is_told_what_is_one() -> None:
         CallHooks(Hooks()).checked(Implementation("guard", True, print), "on_chunk", Offload(print))
 
 
+def test_work_that_answers_with_work_has_that_done_too() -> None:
+    def ask(_: Any) -> Offload:
+        return Offload(lambda: Offload(lambda: GiveUp("r")))
+
+    asking = CallHooks(Hooks()).answer(Implementation("guard", True, ask), "on_error", None)
+    inner = asking.send(next(asking).work())
+    with pytest.raises(StopIteration) as decided:
+        asking.send(inner.work())
+    assert decided.value.value == GiveUp("r")
+
+
 UNFIT = ["yes", 3, True, Stop("r"), Retry, ()]
 
 
@@ -558,7 +569,8 @@ def test_an_unfit_answer_is_the_fault_of_its_plugin(hook: str, answer: Any) -> N
     with pytest.raises(PluginError) as caught:
         CallHooks(Hooks()).checked(Implementation("guard", True, print), hook, answer)
     assert (caught.value.plugin, caught.value.hook) == ("guard", hook)
-    assert f"{type(answer).__name__} is no answer to {hook}" in str(caught.value)
+    given = f"the class {answer.__name__}" if isinstance(answer, type) else type(answer).__name__
+    assert f": {given} is no answer to {hook}" in str(caught.value)
 
 
 def test_an_unfit_answer_of_a_plugin_that_is_not_required_is_none() -> None:
