@@ -6,6 +6,8 @@ import asyncio
 import errno
 import json
 import os
+import stat
+import subprocess
 import tempfile
 import threading
 from contextlib import suppress
@@ -14,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from files.traps import DESCENTS
+from files.traps import DESCENTS, HELD
 from seawall_files import Deleted, UnsuitableFileError, Workspace, WorkspaceError
 from seawall_files.descent import best_descent, by_pinning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from seawall_files.descent import Descent
     from seawall_files.folder import Folder
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
@@ -41,6 +44,16 @@ def root(tmp_path: Path) -> Path:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def nest(folder: Path, levels: int, name: str) -> None:
+    """Make a folder in a folder, and another one in that, so many times."""
+    place = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=place)
+        above, place = place, os.open(name, os.O_RDONLY, dir_fd=place)
+        os.close(above)
+    os.close(place)
 
 
 # -- the root
@@ -412,6 +425,80 @@ def test_an_emptied_trash_leaves_alone_what_its_links_point_to(
     workspace.delete("a")
     workspace.empty_trash()
     assert names(tmp_path / "outside") == ["f"]
+
+
+@posix
+@pytest.mark.parametrize("descend", HELD)
+def test_folders_too_deep_for_a_path_are_not_listed_and_refuse_no_file_elsewhere(
+    descend: Descent, root: Path
+) -> None:
+    root.mkdir()
+    nest(root, 30, "b" * 200)
+    with Workspace(root, descend=descend) as workspace:
+        workspace.write("f", "x")
+        # 20 with the separators between them are 4,019 bytes
+        assert [len(entry.path) for entry in workspace.list(recursive=True)][-2:] == [4_019, 1]
+        workspace.delete("b" * 200)
+        workspace.empty_trash()
+
+
+@posix
+def test_a_trash_is_emptied_however_deep_its_folders_lie_in_one_another(
+    workspace: Workspace, root: Path
+) -> None:
+    workspace.write("a/f", "x")
+    # more than there are frames of Python's, descriptors of a process, or bytes of a path
+    nest(root / "a", 3_000, "b")
+    try:
+        workspace.delete("a")
+        workspace.empty_trash()
+        assert names(root / ".seawall-trash") == []
+    finally:
+        # pytest of Python 3.11 and 3.12 could not
+        subprocess.run(["/bin/rm", "-rf", root], check=True)
+
+
+def test_what_cannot_be_removed_from_the_trash_is_told_when_all_else_is(
+    workspace: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("a/kept", "a/f", "b/f"):
+        workspace.write(path, "x")
+    workspace.delete("a")
+    workspace.delete("b")
+    remove = os.unlink
+
+    def remove_unless_kept(path: str, *, dir_fd: int | None = None) -> None:
+        if path.endswith("kept"):
+            raise PermissionError(errno.EACCES, "is another user's", path)
+        remove(path, dir_fd=dir_fd)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", remove_unless_kept)
+        with pytest.raises(PermissionError, match=r"another user's: '\.seawall-trash/[0-9a-f]{16}/kept'"):
+            workspace.empty_trash()
+    assert [path.name for path in (root / ".seawall-trash").rglob("*") if path.is_file()] == ["kept"]
+    workspace.empty_trash()
+    assert names(root / ".seawall-trash") == []
+
+
+def test_a_trash_is_emptied_on_a_system_that_removes_no_file_marked_as_read_only(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = os.unlink
+
+    def remove_if_writable(path: str, *, dir_fd: int | None = None) -> None:
+        if not os.stat(path, dir_fd=dir_fd).st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, "is marked as read-only", path)
+        remove(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", remove_if_writable)
+    root.mkdir()
+    with Workspace(root, descend=by_pinning) as workspace:
+        workspace.write("a/f", "x")
+        (root / "a" / "f").chmod(0o400)
+        workspace.delete("a")
+        workspace.empty_trash()
+    assert names(root / ".seawall-trash") == []
 
 
 @posix

@@ -10,7 +10,7 @@ from typing import Final
 from seawall_files.descent import Descent
 from seawall_files.errors import WorkspaceError
 from seawall_files.folder import Folder
-from seawall_files.names import is_fit
+from seawall_files.names import is_fit, is_too_long
 from seawall_files.pins import NAME_SURROGATE
 
 _LED_ASTRAY: Final = frozenset({errno.ELOOP, errno.EXDEV, errno.ENOTDIR, errno.EMLINK})
@@ -142,7 +142,7 @@ class Confinement:
         """The names that lead to what is in a folder, in no order, with its status; no link is followed.
 
         Left out is what vanishes meanwhile, what is in folders that may not be listed, and what `is_fit` says
-        no name of a path is.
+        no name of a path is or lies too deep for one.
         """
         rest = [tuple(names)]
         while rest:
@@ -155,9 +155,12 @@ class Confinement:
                     raise
                 continue
             for name, status in found:
-                yield (*above, name), status
+                way = (*above, name)
+                if is_too_long("/".join(way)):
+                    continue
+                yield way, status
                 if deep and stat.S_ISDIR(status.st_mode) and not complaint_about(status):
-                    rest.append((*above, name))
+                    rest.append(way)
 
     def _descriptor(self, folder: Folder, name: str, path: str, flags: int) -> int:
         try:

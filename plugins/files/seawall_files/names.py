@@ -42,7 +42,7 @@ def names_of(path: str | os.PathLike[str]) -> tuple[str, ...]:
         raise WorkspaceError(text, "is empty; the workspace itself is '.'")
     if text.startswith("/"):
         raise WorkspaceError(text, "is absolute; give it relative to the workspace")
-    if len(text.encode(errors="surrogatepass")) > _LONGEST_PATH:
+    if is_too_long(text):
         raise WorkspaceError(text, f"is longer than {_LONGEST_PATH:,} bytes")
     names = tuple(name for name in text.split("/") if name not in ("", "."))
     for name in names:
@@ -50,6 +50,11 @@ def names_of(path: str | os.PathLike[str]) -> tuple[str, ...]:
             whole = "" if name == text else f"has a name {name!r} that "
             raise WorkspaceError(text, whole + complaint)
     return names
+
+
+def is_too_long(path: str) -> bool:
+    """Whether a path is longer than systems take."""
+    return len(path.encode(errors="surrogatepass")) > _LONGEST_PATH
 
 
 def is_fit(name: str) -> bool:

@@ -8,14 +8,15 @@ import io
 import os
 import re
 import secrets
-import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from seawall_files.atomic import write_in
-from seawall_files.confinement import Confinement, named
+from seawall_files.confinement import Confinement, complaint_about, named
 from seawall_files.errors import WorkspaceError
 from seawall_files.folder import Folder
 from seawall_files.names import TRASH
@@ -85,19 +86,50 @@ class Trash:
                     yield Deleted(origin.read(_LONGEST_ORIGIN).decode(errors="replace"), token)
 
     def empty(self) -> None:
-        """Remove what is in it for good."""
-        for token in self._tokens():
-            with self._confinement.folder((TRASH,)) as trash:
-                # by descriptor, so that a link put into it meanwhile is removed and not followed
-                if trash.descriptor is None:
-                    shutil.rmtree(trash.path_of(token), ignore_errors=True)
-                else:
-                    shutil.rmtree(token, ignore_errors=True, dir_fd=trash.descriptor)
+        """Remove what is in it for good.
+
+        Raises:
+            OSError: Something cannot be removed; all else is.
+        """
+        rest = self._tokens()
+        failures: list[OSError] = []
+        while rest:
+            rest += self._remove(rest.pop(), failures)
+        if failures:
+            raise failures[0]
+
+    def _remove(self, token: str, failures: list[OSError]) -> list[str]:
+        """Remove a folder of the trash; folders in it move beside it, under the tokens that are returned.
+
+        So neither descriptors nor the length of a path limit how deep they may lie.
+        """
+        moved: list[str] = []
+        path = f"{TRASH}/{token}"
+        with _noted(failures, path), self._confinement.folder((TRASH,)) as trash:
+            with self._confinement.folder((TRASH, token)) as place:
+                for name, status in place.entries():
+                    with _noted(failures, f"{path}/{name}"):
+                        if not _is_folder(status):
+                            _remove_file(place, name, status)
+                            continue
+                        with suppress(OSError):
+                            # an empty one that may not be written to can be removed, and not moved
+                            place.remove_folder(name)
+                            continue
+                        new = secrets.token_hex(8)
+                        place.rename_new(name, trash, new)
+                        moved.append(new)
+            # unless something stays, which is noted, or is just being put in
+            with suppress(OSError):
+                trash.remove_folder(token)
+        return moved
 
     def _tokens(self) -> list[str]:
         try:
             with self._confinement.folder((TRASH,)) as trash:
-                return [name for name, _ in trash.entries() if _TOKEN.fullmatch(name)]
+                return [
+                    name for name, status in trash.entries() if _TOKEN.fullmatch(name) and _is_folder(status)
+                ]
         except FileNotFoundError:
             return []
 
@@ -127,3 +159,27 @@ class Trash:
 
 def _make(folder: Folder, name: str) -> None:
     folder.make_folder(name, 0o700)
+
+
+@contextmanager
+def _noted(failures: list[OSError], path: str) -> Iterator[None]:
+    """Keep what the system says against removing `path`, but not that others have removed it."""
+    try:
+        with named(path):
+            yield
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        failures.append(error)
+
+
+def _is_folder(status: os.stat_result) -> bool:
+    """Whether it is a folder, and no junction either."""
+    return stat.S_ISDIR(status.st_mode) and complaint_about(status) is None
+
+
+def _remove_file(folder: Folder, name: str, status: os.stat_result) -> None:
+    if folder.descriptor is None and stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_IWUSR:
+        # Windows removes no file that is marked as read-only
+        Path(folder.path_of(name)).chmod(stat.S_IRUSR | stat.S_IWUSR)
+    folder.remove(name)

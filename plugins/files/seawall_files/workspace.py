@@ -204,7 +204,8 @@ class Workspace:
     def list(self, path: StrPath = ".", *, recursive: bool = False) -> tuple[Entry, ...]:
         """Return the files and folders in a folder, by path.
 
-        Left out is what a workspace does not take, and what is in folders beneath that may not be listed.
+        Left out is what a workspace does not take, what lies too deep for a path, and what is in folders
+        beneath that may not be listed.
 
         Raises:
             WorkspaceError: The path is none that a workspace takes, or there are more than `max_files`.
@@ -258,7 +259,11 @@ class Workspace:
         return tuple(sorted(self._trash.content(), key=lambda deleted: (deleted.path, deleted.token)))
 
     def empty_trash(self) -> None:
-        """Remove for good what is in the trash."""
+        """Remove for good what is in the trash.
+
+        Raises:
+            OSError: Something cannot be removed; all else is.
+        """
         self._trash.empty()
 
     def _parts(self, path: StrPath) -> tuple[str, tuple[str, ...], str]:
