@@ -100,6 +100,29 @@ def test_a_journal_is_discarded_when_that_is_confirmed(folder, journals):
     assert sorted(path.name for path in folder.iterdir() if "other" in path.name) == []
 
 
+def test_a_journal_that_was_set_aside_is_listed_and_discarded(folder, journals, seawall_here):
+    journal = folder / "answer.md.seawall-journal"
+    data = bytearray(journal.read_bytes())
+    data[40] ^= 1
+    journal.write_bytes(data)
+    assert seawall_here("run", "prompt.md", "-o", "answer.md", simulator=journals.simulator)[0] == 0
+    aside = journal.with_name(f"{journal.name}.~1~")
+    (line,) = (line for line in journals()[1].splitlines() if "answer" in line)
+    assert line.startswith(f"{aside.name}  cannot be used: record 1, at byte 14, is damaged")
+    assert journals("discard", "--yes", aside.name)[0] == 0
+    assert not aside.exists()
+
+
+def test_a_journal_that_is_not_in_its_place_is_not_paid_for_once_more(folder, journals):
+    journal = folder / "answer.md.seawall-journal"
+    aside = journal.rename(journal.with_name(f"{journal.name}.~1~"))
+    code, _, said = journals("resume", aside.name)
+    assert (code, journals.simulator.requests) == (1, [])
+    assert f"was set aside; to go on with it, move it to {str(journal)!r}" in said
+    aside.rename(journal)
+    assert journals("resume", journal.name)[0] == 0
+
+
 @pytest.mark.parametrize("command", ["show", "resume", "discard"])
 def test_a_journal_that_is_not_there_is_a_wrong_use(journals, command):
     code, _, said = journals(command, "nowhere.md")

@@ -1,9 +1,11 @@
 """What `seawall journals` does: says which answers are not whole yet, and what there is of them."""
 
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 from anthropic.types import Message
@@ -17,10 +19,13 @@ from seawall_files.locks import TargetLock
 from seawall_files.places import JOURNAL, journal_path, real_target
 from seawall_files.run import RESUME, deliver
 
+_NAME: Final = re.compile(rf"(.+){re.escape(JOURNAL)}(?:\.~[0-9]+~)?", re.DOTALL)
+"""Of a journal, also of one that was set aside."""
+
 
 def list_journals(folder: Path) -> None:
     """Print one line for each journal in a folder."""
-    found = sorted(path for path in folder.iterdir() if path.suffix == JOURNAL)
+    found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     if not found:
         click.echo(f"no journals in {folder}", err=True)
     for path in found:
@@ -69,12 +74,13 @@ def resume(path: Path) -> None:
     header = recovered.header
     if not header.request or header.details.get("beta"):
         raise JournalError(str(journal), "can be resumed by the program that wrote it only; run it again")
+    target = _target(journal, recovered)
+    place = journal_path(real_target(target))
+    if place != real_target(journal):
+        # nobody would look for it there, and all of the answer would be paid for once more
+        raise JournalError(str(journal), f"was set aside; to go on with it, move it to {str(place)!r}")
     request = dict(header.request)
-    deliver(
-        lambda client: client.post("/v1/messages", cast_to=Message, body=request),
-        _target(journal, recovered),
-        command=RESUME,
-    )
+    deliver(lambda client: client.post("/v1/messages", cast_to=Message, body=request), target, command=RESUME)
 
 
 def discard(paths: Sequence[Path], *, is_sure: bool) -> None:
@@ -92,7 +98,7 @@ def discard(paths: Sequence[Path], *, is_sure: bool) -> None:
 
 def _journal(path: Path) -> Path:
     """Return the path of a journal, given as that or as the file that is saved to."""
-    return path if path.suffix == JOURNAL else journal_path(real_target(path))
+    return path if _NAME.fullmatch(path.name) else journal_path(real_target(path))
 
 
 def _found(path: Path) -> tuple[Path, Recovered]:
@@ -104,7 +110,8 @@ def _found(path: Path) -> tuple[Path, Recovered]:
 
 
 def _target_of(journal: Path) -> Path:
-    return real_target(journal.with_name(journal.name.removesuffix(JOURNAL)))
+    found = _NAME.fullmatch(journal.name)
+    return real_target(journal.with_name(found[1] if found else journal.name))
 
 
 def _target(journal: Path, recovered: Recovered) -> Path:
