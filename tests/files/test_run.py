@@ -159,6 +159,17 @@ def test_closed_streams_are_no_traceback_and_cost_nothing(folder):
     assert "cannot read '-': stdin is closed" in asked.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows says of such a path that there is none")
+def test_of_a_name_that_is_too_long_it_is_told_how_long_it_is(folder, seawall_here):
+    with Simulator() as simulator:
+        code, _, said = seawall_here("run", "prompt.md", "-o", "x" * 300, simulator=simulator)
+        assert simulator.requests == []
+    assert code == 1
+    whole = len(os.fsencode(folder)) + 301
+    assert f"its longest name has 300 bytes and the whole path {whole:,}, where most systems take 255" in said
+    assert "Errno" not in said
+
+
 @pytest.mark.parametrize(("options", "old"), [((), None), (("-o", "answer.md"), "old")])
 def test_an_answer_without_text_is_no_success(folder, seawall_here, options, old):
     with Simulator(answer="") as simulator:

@@ -1,5 +1,6 @@
 """One call whose answer is saved: its lock, its journal, its target."""
 
+import errno
 import logging
 import os
 import stat
@@ -87,7 +88,7 @@ class Keeping:
             return Reject(error)
         except (OSError, ValueError) as error:
             # a path with a zero byte, or a request longer than a journal takes
-            why = f"cannot be saved to: {getattr(error, 'strerror', None) or error}; nothing was sent"
+            why = f"cannot be saved to: {_reason(error, self._saving.path)}; nothing was sent"
             refusal = SavingError(str(self._saving.path), why)
             refusal.__cause__ = error
             return Reject(refusal)
@@ -254,6 +255,19 @@ def text_of(message: Mapping[str, Any] | None) -> str:
     """Return the text of a message in the shape of the API's JSON answer."""
     blocks = (message or {}).get("content") or ()
     return "".join(block.get("text") or "" for block in blocks if block.get("type") == "text")
+
+
+def _reason(error: OSError | ValueError, path: Path) -> str:
+    """Return what is wrong with a path, or with the request for it."""
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno == errno.ENAMETOOLONG:
+        whole, longest = len(os.fsencode(path)), max(len(os.fsencode(name)) for name in path.parts)
+        return (
+            f"its longest name has {longest:,} bytes and the whole path {whole:,}, where most systems take "
+            "255 and 4,095; give it a shorter one"
+        )
+    return error.strerror or str(error)
 
 
 def _discard(path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
@@ -27,12 +27,8 @@ RESUME: Final = "seawall journals resume"
 def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: str | None) -> None:
     """Send a prompt and write the answer; leaves by `sys.exit` where that fails."""
     text = _read(prompt)
-    if output is not None and not output.absolute().parent.is_dir():
-        raise click.UsageError(
-            f"the folder of {str(output)!r} does not exist; make it first, as nothing has been sent yet"
-        )
-    if output is not None and output.exists() and prompt.exists() and output.samefile(prompt):
-        raise click.UsageError(f"the answer would replace its prompt, {str(prompt)!r}; give -o another name")
+    if output is not None:
+        _check(output, prompt)
     params: dict[str, Any] = {"system": system} if system else {}
     messages: list[Any] = [{"role": "user", "content": text}]
     params |= {"model": model, "max_tokens": max_tokens, "messages": messages}
@@ -69,6 +65,19 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
         click.echo(f"interrupted; {_kept(interrupt, saved)}", err=True)
         sys.exit(130)
     _tell(message, output)
+
+
+def _check(output: Path, prompt: Path) -> None:
+    # what cannot be looked at, such as a name that is too long, is refused as what it is where it is saved to
+    with suppress(OSError):
+        if not output.absolute().parent.is_dir():
+            raise click.UsageError(
+                f"the folder of {str(output)!r} does not exist; make it first, as nothing has been sent yet"
+            )
+        if output.samefile(prompt):
+            raise click.UsageError(
+                f"the answer would replace its prompt, {str(prompt)!r}; give -o another name"
+            )
 
 
 def _read(prompt: Path) -> str:
