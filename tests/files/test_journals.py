@@ -47,6 +47,14 @@ def test_journals_are_listed_with_what_they_are(folder, journals):
         assert "is no journal of Seawall" in out
 
 
+@pytest.mark.parametrize("created", [1e20, float("nan")])
+def test_a_journal_that_was_begun_at_no_time_hides_no_others(folder, journals, created):
+    Journal.create(folder / "b.seawall-journal", Header("f" * 64, "b", "m", created)).close()
+    code, out, _ = journals()
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert "b.seawall-journal  a part, m, begun at a time that is none, " in out
+
+
 @pytest.mark.parametrize("path", ["answer.md", "answer.md.seawall-journal"])
 def test_what_there_is_of_an_answer_is_shown(journals, path):
     code, out, said = journals("show", path)

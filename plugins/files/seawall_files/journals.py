@@ -51,7 +51,11 @@ def _state(recovered: Recovered) -> str:
 
 
 def _moment(recovered: Recovered) -> str:
-    return f"{datetime.fromtimestamp(recovered.header.created, UTC):%Y-%m-%d %H:%M} UTC"
+    try:
+        return f"{datetime.fromtimestamp(recovered.header.created, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OSError, OverflowError, ValueError):
+        # no journal may keep the others from being listed
+        return "at a time that is none"
 
 
 def show(path: Path) -> None:
