@@ -6,6 +6,7 @@ import errno
 import itertools
 import logging
 import os
+import shutil
 import stat
 import threading
 
@@ -344,6 +345,25 @@ def test_a_file_that_cannot_be_replaced_at_the_end_leaves_the_whole_answer_in_th
             got = call(simulator, "sync", "create", [*plugins(), files()])
         assert len(simulator.requests) == 1
     assert got.text == text(target) == TEXT
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+@pytest.mark.parametrize("fault", [None, Fault("reset", event=60)])
+def test_no_journal_is_spoken_of_that_was_removed_with_its_folder(tmp_path, fault, caplog):
+    target = tmp_path / "folder" / "report.md"
+    target.parent.mkdir()
+    removing = Doing("on_chunk", lambda: shutil.rmtree(target.parent))
+    with (
+        Simulator(answer=TEXT, faults=[fault] if fault else []) as simulator,
+        pytest.raises((NotSavedError, anthropic.APIConnectionError)) as raised,
+        saving(target),
+    ):
+        call(simulator, "sync", "create", [Giving(), files(), removing])
+    said = "\n".join([str(raised.value), *raised.value.__notes__])
+    assert journal_path(target).name not in said + caplog.text
+    if fault is None:
+        assert "Its journal is gone as well: the answer is in `text` of this error" in said
+        assert raised.value.text == TEXT
 
 
 def test_an_answer_without_text_leaves_the_file_as_it_was(target, caplog):

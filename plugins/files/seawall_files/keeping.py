@@ -216,17 +216,12 @@ class Keeping:
         if failure is not None:
             _log.warning("%s: the journal could not be written to its end: %s", path, failure)
         if outcome.status == "completed":
-            kept = (
-                f"The whole answer is in {str(path)!r}: the same call again returns it, and sends nothing"
-                if failure is None
-                else f"The beginning of the answer is in {str(path)!r}"
-            )
-            is_saved = self._replace(text_of(outcome.message), kept)
+            is_saved = self._replace(text_of(outcome.message), _kept(path, failure))
             _discard(path)
             return is_saved
         if not (recorder.has_taken or self._attempts_before):
             _discard(path)
-        elif outcome.error is not None:
+        elif outcome.error is not None and os.path.lexists(path):
             outcome.error.add_note(
                 f"Seawall: what came is kept in {str(path)!r}; the same call again goes on from there."
             )
@@ -257,6 +252,16 @@ def text_of(message: Mapping[str, Any] | None) -> str:
     return "".join(block.get("text") or "" for block in blocks if block.get("type") == "text")
 
 
+def _kept(path: Path, failure: OSError | None) -> str:
+    """Return where a whole answer is whose file cannot be written."""
+    if not os.path.lexists(path):
+        # somebody removed it, as with its folder
+        return "Its journal is gone as well: the answer is in `text` of this error"
+    if failure is not None:
+        return f"The beginning of the answer is in {str(path)!r}"
+    return f"The whole answer is in {str(path)!r}: the same call again returns it, and sends nothing"
+
+
 def _reason(error: OSError | ValueError, path: Path) -> str:
     """Return what is wrong with a path, or with the request for it."""
     if not isinstance(error, OSError):
@@ -273,5 +278,7 @@ def _reason(error: OSError | ValueError, path: Path) -> str:
 def _discard(path: Path) -> None:
     try:
         remove(path)
+    except FileNotFoundError:
+        return
     except OSError as error:
         _log.warning("%s is of no use any more and cannot be removed: %s", path, error.strerror)
