@@ -12,7 +12,7 @@ from typing import Any
 
 import anthropic
 import httpx2
-from anthropic import APIRequest, APIResponse, AsyncAPIResponse, AsyncStream, Stream
+from anthropic import APIRequest, APIResponse, AsyncAPIResponse, AsyncStream, NotGiven, Stream
 from anthropic.types import RawMessageStreamEvent
 from anthropic.types.beta import BetaRawMessageStreamEvent
 
@@ -138,7 +138,7 @@ class Exchange:
         if send.headers:
             options.headers = {**self._request.headers, **send.headers}
         if send.timeout is not None:
-            options.timeout = httpx2.Timeout(send.timeout, connect=min(5.0, send.timeout))
+            options.timeout = httpx2.Timeout(send.timeout, connect=min(self._connect_timeout, send.timeout))
         stream_cls = self._request.stream_cls
         if send.stream and not self._request.stream:
             event = BetaRawMessageStreamEvent if is_beta(self._request) else RawMessageStreamEvent
@@ -182,6 +182,14 @@ class Exchange:
             return Accepted(response, status, None, headers)
         # a caller of the raw `client.post` may expect anything at all
         return Accepted(response, status, response.content, headers, is_foreign=self._answered_by is None)
+
+    @property
+    def _connect_timeout(self) -> float:
+        """Seconds in which a connection must be made: the caller's own, or the SDK's."""
+        given = self._request.timeout
+        chosen = self._client.timeout if isinstance(given, NotGiven) else given
+        seconds = chosen.connect if isinstance(chosen, httpx2.Timeout) else None
+        return 5.0 if seconds is None else seconds
 
     @property
     def http_request(self) -> httpx2.Request:

@@ -96,6 +96,33 @@ def test_a_plugin_sees_the_timeout_that_the_caller_chose(of_client, of_call, see
     assert timing.timeouts == [seen]
 
 
+class Sent(anthropic.Middleware):
+    def __init__(self):
+        self.timeouts = []
+
+    def handle(self, request, call_next):
+        self.timeouts.append(request.timeout)
+        return call_next(request)
+
+
+@pytest.mark.parametrize(
+    ("of_client", "of_call", "connect"),
+    [
+        ({}, {}, 5.0),
+        ({"timeout": None}, {}, 5.0),
+        ({"timeout": httpx2.Timeout(None, connect=30.0)}, {}, 30.0),
+        ({"timeout": httpx2.Timeout(None, connect=300.0)}, {}, 60.0),
+        ({}, {"timeout": httpx2.Timeout(None, connect=2.0)}, 2.0),
+        ({"timeout": httpx2.Timeout(None, connect=30.0)}, {"timeout": None}, 5.0),
+    ],
+)
+def test_an_idle_timeout_leaves_the_caller_its_own_time_to_connect(of_client, of_call, connect):
+    sent = Sent()
+    with Simulator() as simulator, bare(simulator, middleware=[sent], **of_client) as client:
+        seawall.protect(client, plugins=plugins(idle_timeout=60.0)).messages.create(**LARGE, **of_call)
+    assert sent.timeouts == [httpx2.Timeout(60.0, connect=connect)]
+
+
 def test_protecting_twice_is_protecting_anew():
     client = seawall.protect(anthropic.Anthropic(api_key="test"), plugins=plugins())
     assert len(seawall.protect(client, plugins=plugins()).middleware) == 1
