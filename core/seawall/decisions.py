@@ -144,6 +144,10 @@ class Amend:
             if not isinstance(given := getattr(self, name), kind):
                 msg = f"Amend.{name} takes a {kind.__name__}, not a {type(given).__name__}"
                 raise ValueError(msg)  # noqa: TRY004 - one class for all decisions
+        if "stream" in self.params:
+            raise ValueError(
+                "Amend.params has 'stream'; what is streamed on the wire is said by Amend(stream=True)"
+            )
         if odd := [name for name, value in self.headers.items() if not isinstance(value, str)]:
             # the value may be a key, which belongs into no message
             raise ValueError(f"Amend.headers[{odd[0]!r}] is no text")

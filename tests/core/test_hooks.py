@@ -365,6 +365,7 @@ def test_an_answer_without_a_message_is_refused_where_it_is_made() -> None:
     ("amended", "said"),
     [
         ({"params": ["x"]}, "Amend.params takes a Mapping, not a list"),
+        ({"params": {"stream": True}}, r"Amend.params has 'stream'; .* said by Amend\(stream=True\)"),
         ({"headers": None}, "Amend.headers takes a Mapping, not a NoneType"),
         ({"headers": {"x-team": 1}}, r"Amend.headers\['x-team'\] is no text"),
         ({"resume": "blocks"}, "Amend.resume takes a Resume, not a str"),
