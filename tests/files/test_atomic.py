@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -146,6 +147,32 @@ def test_the_owner_of_the_old_file_is_kept(tmp_path: Path) -> None:
     write_atomic(target, b"new")
     status = target.stat()
     assert (status.st_uid, status.st_gid, mode(target)) == (12, 34, 0o6755)
+
+
+def access_list(**allowed: int) -> bytes:
+    """An access control list as Linux keeps it: owner, one other user, group, mask, all others."""
+    tags = {"owner": 1, "user": 2, "group": 4, "mask": 16, "others": 32}
+    entries = [(tags[who], may, 1000 if who == "user" else 0xFFFF_FFFF) for who, may in allowed.items()]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="access control lists of Linux")
+@pytest.mark.parametrize("has_one", [True, False])
+def test_the_access_control_list_of_the_old_file_is_kept_and_none_is_added(
+    tmp_path: Path, *, has_one: bool
+) -> None:
+    target, name = tmp_path / "f", "system.posix_acl_access"
+    target.write_bytes(b"old")
+    target.chmod(0o660)
+    if has_one:
+        # the mode says 660, and yet the group may do nothing
+        os.setxattr(target, name, access_list(owner=6, user=6, group=0, mask=6, others=0))
+    for_new_files = access_list(owner=7, user=7, group=5, mask=7, others=5)
+    os.setxattr(tmp_path, "system.posix_acl_default", for_new_files)
+    before = {name: os.getxattr(target, name) for name in os.listxattr(target)}
+    write_atomic(target, b"new")
+    assert {name: os.getxattr(target, name) for name in os.listxattr(target)} == before
+    assert (mode(target), target.read_bytes()) == (0o660, b"new")
 
 
 @posix

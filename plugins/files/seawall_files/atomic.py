@@ -18,8 +18,8 @@ from seawall_files.temporary import NEW_MODE, discard, written
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, backups: int = 0) -> None:
     """Replace the file at `path` by one that holds `data`, or leave it as it is.
 
-    A symbolic link stays and what it points to is replaced. Mode and, where allowed, owner of an existing
-    file are kept.
+    A symbolic link stays and what it points to is replaced. Mode, where allowed owner, and on Linux the
+    access control list of an existing file are kept.
 
     Args:
         path: The file.

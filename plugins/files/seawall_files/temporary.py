@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
@@ -12,6 +13,8 @@ from seawall_files.folder import Folder
 
 NEW_MODE: Final = 0o666
 """Before the umask, as of a file that `open` creates."""
+_ACCESS_LIST: Final = "system.posix_acl_access"
+"""See acl(5)."""
 
 
 def written(
@@ -29,7 +32,7 @@ def written(
         folder: Where it is made.
         name: Of the file that it will be.
         pieces: What it holds.
-        old: Whose mode and, where allowed, owner it gets.
+        old: The status of the file that is there, whose mode and, where allowed, owner it gets.
         mode: What it gets, less the umask, without `old`.
         temporary: Its name, which nobody else uses: what a killed process left there is overwritten. By
             default one that nobody has used before.
@@ -52,6 +55,8 @@ def written(
             _take_owner(descriptor, old)
             for piece in pieces:
                 _write_all(descriptor, piece)
+            if old is not None:
+                _take_access_list(descriptor, folder, name)
             # after the owner and the data: a change of either clears setuid and setgid
             _take_mode(descriptor, old)
             sync(descriptor)
@@ -84,6 +89,24 @@ def _take_owner(descriptor: int, old: os.stat_result | None) -> None:
             os.fchown(descriptor, -1, old.st_gid)
         with suppress(OSError):
             os.fchown(descriptor, old.st_uid, -1)
+
+
+def _take_access_list(descriptor: int, folder: Folder, name: str) -> None:
+    """Give an open file the access control list of the file `name`, or none if that has none; on Linux.
+
+    Without it the mode would say too much: the bits of the group are then what anybody in the list may do.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            old = folder.open(name, os.O_RDONLY)
+            try:
+                if _ACCESS_LIST in os.listxattr(old):
+                    os.setxattr(descriptor, _ACCESS_LIST, os.getxattr(old, _ACCESS_LIST))
+                else:
+                    # the one that the folder gives to new files
+                    os.removexattr(descriptor, _ACCESS_LIST)
+            finally:
+                os.close(old)
 
 
 def _take_mode(descriptor: int, old: os.stat_result | None) -> None:
