@@ -258,19 +258,24 @@ async def test_closing_from_another_task_wakes_the_reader_and_ends_the_call(acli
         reader.result()
 
 
-@contextmanager
-def closed_loop(stalled, witness):
-    """Gives an event loop, and a client of its own; the loop is closed with all that is left in it."""
-    bare = anthropic.AsyncAnthropic(base_url=stalled.base_url, api_key="test")
-    loop = asyncio.new_event_loop()
-    yield loop, seawall.protect(bare, plugins=[*plugins(), witness])
-    loop.close()
-
-
 # the bare SDK and asyncio warn of what is destroyed before its end
 is_left = pytest.mark.filterwarnings(
     "ignore:.*:pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
 )
+
+
+@contextmanager
+def closed_loop(leave, stalled, witness):
+    """Keeps what `leave` leaves in an event loop, with a client of its own, that is closed then."""
+    bare = anthropic.AsyncAnthropic(base_url=stalled.base_url, api_key="test")
+    client = seawall.protect(bare, plugins=[*plugins(), witness])
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave(client))
+    loop.close()
+    yield
+    # now, and not in another test: it is warned of
+    del bare, client, loop
+    gc.collect()
 
 
 @is_left
@@ -279,9 +284,8 @@ def test_an_async_stream_left_by_break_ends_its_call_though_its_loop_is_closed(s
         async for _ in await client.messages.create(messages=MESSAGES, stream=True, **LARGE):
             break
 
-    with closed_loop(stalled, witness) as (loop, client):
-        loop.run_until_complete(leave(client))
-    assert_freed(stalled, witness)
+    with closed_loop(leave, stalled, witness):
+        assert_freed(stalled, witness)
 
 
 async def called_in_another_loop():
@@ -305,7 +309,6 @@ def test_a_call_that_was_left_in_a_closed_loop_ends_when_there_is_another(surfac
             await checkpoint()
         return task
 
-    with closed_loop(stalled, witness) as (loop, client):
-        loop.run_until_complete(leave(client))
-    asyncio.run(called_in_another_loop())
-    assert_freed(stalled, witness)
+    with closed_loop(leave, stalled, witness):
+        asyncio.run(called_in_another_loop())
+        assert_freed(stalled, witness)
