@@ -44,7 +44,8 @@ def test_its_commands_end_with_an_answer_that_is_whole_although_it_was_broken(tm
         told, _ = shown.communicate()
     assert followed.returncode == 0, err
     assert "attempt 1 failed" in err
-    assert "resuming, attempt 2" in err
+    # the second, unless the simulator was not there yet
+    assert re.search(r"resuming, attempt [2-9]", err)
     # between the lines of the simulator
     assert [line for line in out.splitlines() if line in ("equal", "end_turn")] == ["equal", "end_turn"]
     assert shown.returncode == 0
