@@ -2,9 +2,9 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
@@ -15,6 +15,9 @@ from seawall.registry import STANDARD, Installed, enabled, entry_complaints, ins
 from seawall.settings import TOP, Configuration, CoreSettings
 from seawall.state import open_store
 from seawall.wording import complaint, place_of, read, shown, unknown
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _Complaint = tuple[tuple[str, ...], str]
 """The path of a setting, and what is wrong with it."""
@@ -101,9 +104,11 @@ def _unreadable(error: Exception, content: bytes) -> Problem:
 def _complaints(tables: Mapping[str, Any], whole: Configuration | None) -> Iterator[_Complaint]:
     there = installed()
     core = {name: tables[name] for name in TOP if name in tables}
-    wrong = list(_of_model(CoreSettings, core, ()))
-    yield from wrong or _of_store(CoreSettings.model_validate(core))
-    names = core.get("plugins") if not wrong else []
+    settings, wrong = read(CoreSettings, core)
+    yield from _of_model(wrong, CoreSettings, ())
+    if settings is not None:
+        yield from _of_store(settings)
+    names = core.get("plugins") if settings is not None else []
     entries = [name for name in STANDARD if name in there] if names is None else names
     for number, said in entry_complaints(entries, there):
         yield ("plugins", str(number)), f"plugins: {said}"
@@ -118,9 +123,12 @@ def _complaints(tables: Mapping[str, Any], whole: Configuration | None) -> Itera
 
 
 def _of_model(
-    model: type[BaseModel], table: object, path: tuple[str, ...], whole: Configuration | None = None
+    wrong: Iterable["ErrorDetails"],
+    model: type[BaseModel],
+    path: tuple[str, ...],
+    whole: Configuration | None = None,
 ) -> Iterator[_Complaint]:
-    for one in read(model, table)[1]:
+    for one in wrong:
         place = place_of(one, path)
         if one["type"] != "missing" or whole is None or not whole.source(place).sets(place):
             yield place, complaint(one, model, path)
@@ -142,8 +150,8 @@ def _of_plugin(
     try:
         plugin_class = plugin.load()
         model = model_of(plugin_class)
-        yield from _of_model(model, table, (plugin.name,), whole)
-        settings, _ = read(model, table)
+        settings, wrong = read(model, table)
+        yield from _of_model(wrong, model, (plugin.name,), whole)
         if runs and settings is not None:
             manager_of({plugin.name: plugin.make(plugin_class, settings)})
     except ConfigError as error:
