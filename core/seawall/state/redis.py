@@ -14,6 +14,7 @@ from seawall.state.documents import Document, R, Step, decoded, encoded, to_text
 from seawall.state.errors import StepError, StoreError
 from seawall.state.jitter import waits
 from seawall.state.lua_script import OPEN, SWAP, framed
+from seawall.state.patience import Patience
 from seawall.state.redis_connections import RedisConnections
 
 _ATTEMPTS: Final = 64
@@ -22,9 +23,6 @@ _BASE: Final = 0.001
 _CAP: Final = 0.05
 _STEP_FAILED: Final = "STEP "
 """What an error begins with that a step made, not the server."""
-_HURRY: Final = 10.0
-"""Seconds in which a server that did not answer in time is given a tenth of it: each call asks several times,
-and would wait the whole of it each time."""
 
 
 class RedisStore:
@@ -56,11 +54,9 @@ class RedisStore:
         timeout: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connections = RedisConnections(url, timeout=timeout)
-        self._hurried = RedisConnections(url, timeout=timeout / 10)
-        self._hurried_until = 0.0
-        """When the server did not answer in time, the end of the hurry; else 0."""
-        self._clock = clock
+        self._patience = Patience(timeout, clock)
+        self._connections = RedisConnections(url, timeout=self._patience.whole)
+        self._hurried = RedisConnections(url, timeout=self._patience.short)
         self._prefix = prefix
         self._rng = random.SystemRandom()
         self._is_closed = False
@@ -142,15 +138,13 @@ class RedisStore:
             return self._ask("EVAL", script, "1", self._name(key), *arguments)
 
     def _ask(self, *command: str | bytes) -> Any:
-        is_hurried = self._hurried_until and self._clock() < self._hurried_until
+        is_short = self._patience.is_short()
         try:
-            answer = (self._hurried if is_hurried else self._connections).ask(*command)
+            answer = (self._hurried if is_short else self._connections).ask(*command)
         except RedisTimeoutError:
-            if not is_hurried:
-                self._hurried_until = self._clock() + _HURRY
+            self._patience.note_in_vain(was_short=is_short)
             raise
-        if self._hurried_until:
-            self._hurried_until = 0.0
+        self._patience.note_came()
         return answer
 
 

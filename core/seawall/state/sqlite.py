@@ -1,11 +1,14 @@
 """State of all processes of a machine, in one SQLite file."""
 
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
 from seawall.state.documents import Document, R, Step, decoded, encoded
-from seawall.state.sqlite_file import DamagedError, SQLiteFile
+from seawall.state.sqlite_file import SQLiteFile
+from seawall.state.sqlite_opening import DamagedError
 
 SCHEMA: Final = 1
 """The version of the table."""
@@ -22,8 +25,10 @@ class SQLiteStore:
     blocks = True
     """Steps wait for the disk and for other processes."""
 
-    def __init__(self, path: Path | str, *, timeout: float = 5.0) -> None:
-        self._file = SQLiteFile(path, table=_TABLE, version=SCHEMA, timeout=timeout)
+    def __init__(
+        self, path: Path | str, *, timeout: float = 5.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._file = SQLiteFile(path, table=_TABLE, version=SCHEMA, timeout=timeout, clock=clock)
         self.path = self._file.path
         self._file.run(lambda _: None)
 

@@ -5,9 +5,6 @@ starve: 1.5 s with 8 busy processes (measured; SQLite 3.40). So a transaction wa
 With `synchronous=NORMAL` what was committed outlives its process; the last of it may be lost with the power.
 """
 
-import errno
-import logging
-import os
 import sqlite3
 import threading
 import time
@@ -20,18 +17,12 @@ from typing import Final, TypeVar
 from seawall.state.errors import StoreError, StoreUnavailableError
 from seawall.state.file_lock import FileLock
 from seawall.state.forks import call_after_fork
-
-_log = logging.getLogger("seawall.state")
+from seawall.state.patience import Patience
+from seawall.state.sqlite_opening import DamagedError, identity, kind_of, notice_damage, opened, set_aside
 
 T = TypeVar("T")
 
 _MODE: Final = 0o600
-_SIDES: Final = ("", "-wal", "-shm")
-"""What belongs to a database, as endings of its name."""
-_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_PRIMARY: Final = 0xFF
-"""The bits of an error code that are its kind: https://www.sqlite.org/rescode.html#pve."""
-
 _TRIES: Final = 2
 
 _inherited: Final[list[sqlite3.Connection]] = []
@@ -39,8 +30,8 @@ _inherited: Final[list[sqlite3.Connection]] = []
 (https://www.sqlite.org/howtocorrupt.html, section 2.6)."""
 
 
-class DamagedError(Exception):
-    """The file is no database, or one of a later version; the word for that names what is set aside."""
+class _LateError(Exception):
+    """It was not free in time; the word for that names who had it."""
 
 
 class SQLiteFile:
@@ -55,14 +46,26 @@ class SQLiteFile:
             `-lock` after its name. Only this user can read them.
         table: The statement that makes its table.
         version: Of the table; what `PRAGMA user_version` says.
-        timeout: Seconds after which a transaction fails that waits for other processes or threads.
+        timeout: Seconds after which a transaction fails that waits for other processes or threads; a tenth of
+            it for ten seconds after one that did, unless one is done meanwhile.
+        clock: In seconds.
     """
 
-    def __init__(self, path: Path | str, *, table: str, version: int, timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        table: str,
+        version: int,
+        timeout: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.path = Path(path)
         self._table = table
         self._version = version
-        self._timeout = timeout
+        self._patience = Patience(timeout, clock)
+        self._busy_timeout = 0.0
+        """Seconds that the connection waits for programs that do not take the lock."""
         self._thread_lock = threading.Lock()
         self._file_lock: FileLock | None = None
         self._connection: sqlite3.Connection | None = None
@@ -114,19 +117,32 @@ class SQLiteFile:
         Raises:
             DamagedError: The file was damaged; it has been set aside.
         """
-        deadline = time.monotonic() + self._timeout
-        if not self._thread_lock.acquire(timeout=self._timeout):
-            raise self._late("other threads")
+        is_short = self._patience.is_short()
+        timeout = self._patience.short if is_short else self._patience.whole
+        try:
+            result = self._run_within(timeout, work)
+        except _LateError as error:
+            self._patience.note_in_vain(was_short=is_short)
+            raise StoreError(str(self.path), f"{error} held it for {timeout:g} s") from error
+        self._patience.note_came()
+        return result
+
+    def _run_within(self, timeout: float, work: Callable[[sqlite3.Connection], T]) -> T:
+        deadline = time.monotonic() + timeout
+        if not self._thread_lock.acquire(timeout=timeout):
+            raise _LateError("other threads")
         try:
             if self._is_closed:
                 raise StoreError(str(self.path), "it was closed")
             lock = self._locked(deadline)
             try:
-                return _in_transaction(self._connection or self._connect(), work)
+                return _in_transaction(self._waiting(timeout), work)
             except DamagedError as error:
-                self._set_aside(str(error))
+                self._drop_connection()
+                set_aside(self.path, str(error))
                 raise
             except sqlite3.Error as error:
+                _notice_lateness(error)
                 raise StoreError(str(self.path), str(error)) from error
             finally:
                 lock.release()
@@ -140,17 +156,23 @@ class SQLiteFile:
                 self._file_lock = self._lock_file()
             lock = self._file_lock
             try:
-                if not lock.acquire(deadline):
-                    raise self._late("another process")
+                is_taken = lock.acquire(deadline)
             except OSError as error:
                 raise StoreUnavailableError(self.path, f"no lock: {error.strerror}") from error
-            if self._connection is None or self._opened == _identity(self.path):
+            if not is_taken:
+                raise _LateError("another process")
+            if self._connection is None or self._opened == identity(self.path):
                 return lock
             # somebody set it aside or deleted it, and perhaps the lock with it
             self._disconnect()
 
-    def _late(self, who: str) -> StoreError:
-        return StoreError(str(self.path), f"{who} held it for {self._timeout:g} s")
+    def _waiting(self, timeout: float) -> sqlite3.Connection:
+        """Return the connection, which waits so long for programs that do not take the lock."""
+        connection = self._connection or self._connect(timeout)
+        if timeout != self._busy_timeout:
+            connection.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
+            self._busy_timeout = timeout
+        return connection
 
     def _lock_file(self) -> FileLock:
         try:
@@ -159,20 +181,25 @@ class SQLiteFile:
         except OSError as error:
             raise StoreUnavailableError(self.path, error.strerror or str(error)) from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, timeout: float) -> sqlite3.Connection:
         try:
             try:
-                connection = self._open()
+                connection = self._open(timeout)
             except DamagedError as error:
-                self._set_aside(str(error))
-                connection = self._open()
+                set_aside(self.path, str(error))
+                connection = self._open(timeout)
         except (sqlite3.Error, OSError, DamagedError) as error:
+            _notice_lateness(error)
             raise StoreUnavailableError(self.path, getattr(error, "strerror", None) or str(error)) from error
-        self._connection, self._opened = connection, _identity(self.path)
+        self._connection, self._opened = connection, identity(self.path)
+        self._busy_timeout = timeout
         self._close_connection = weakref.finalize(self, connection.close)
         # a thread may be writing still
         self._close_connection.atexit = False
         return connection
+
+    def _open(self, timeout: float) -> sqlite3.Connection:
+        return opened(self.path, table=self._table, version=self._version, timeout=timeout)
 
     def _disconnect(self) -> None:
         self._drop_connection()
@@ -186,64 +213,6 @@ class SQLiteFile:
                 self._close_connection()
         self._connection = self._close_connection = None
 
-    def _set_aside(self, why: str) -> None:
-        self._drop_connection()
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.{why}-{number}")).exists():
-            number += 1
-        try:
-            for side in _SIDES:
-                with suppress(FileNotFoundError):
-                    Path(f"{self.path}{side}").replace(f"{aside}{side}")
-        except OSError as error:
-            raise StoreUnavailableError(self.path, f"it is {why}, and stays: {error.strerror}") from error
-        what = "was damaged" if why == "damaged" else "was written by a later version of Seawall"
-        _log.warning("%s %s; it is kept as %s, and a new one is begun", self.path, what, aside.name)
-
-    def _open(self) -> sqlite3.Connection:
-        _make(self.path)
-        if self.path.stat().st_mode & 0o077:
-            self.path.chmod(_MODE)
-        connection = sqlite3.connect(
-            self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._prepare(connection)
-        except BaseException as error:
-            connection.close()
-            _notice_damage(error)
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > self._version:
-            raise DamagedError("newer")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if version < self._version:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(self._table)
-            connection.execute(f"PRAGMA user_version = {self._version}")
-            connection.execute("COMMIT")
-
-
-def _make(path: Path) -> None:
-    """Make the file, unless it is there.
-
-    One that is there is not opened: to close it would drop the locks of all connections that this process has
-    to it (https://www.sqlite.org/howtocorrupt.html, section 2.2), and with them what they write from then on.
-
-    Raises:
-        OSError: It cannot be made, or not be written.
-    """
-    if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
-    elif path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    elif not os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
     try:
@@ -254,21 +223,12 @@ def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Conn
         with suppress(sqlite3.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        _notice_damage(error)
+        notice_damage(error)
         raise
     return result
 
 
-def _notice_damage(error: BaseException) -> None:
-    """Raise `DamagedError` if that is what `error` tells."""
-    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED:
-        raise DamagedError("damaged") from error
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells the file from another one of the same name."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - in every step
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+def _notice_lateness(error: Exception) -> None:
+    """Raise `_LateError` if that is what `error` tells."""
+    if kind_of(error) == sqlite3.SQLITE_BUSY:
+        raise _LateError("another program") from error

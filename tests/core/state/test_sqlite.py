@@ -218,10 +218,46 @@ def test_a_database_that_another_program_keeps_ends_in_an_error(path):
         closing(sqlite3.connect(path, isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="locked"):
+        with pytest.raises(StoreError, match=r"another program held it for 0\.01 s"):
             store.step(COUNT, key=KEY)
         other.execute("ROLLBACK")
         assert store.step(COUNT, key=KEY) == 1
+
+
+def test_a_new_file_that_another_program_keeps_is_one_that_may_be_had_later(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (key)")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another program held it") as caught:
+            SQLiteStore(path, timeout=0.01)
+        assert not isinstance(caught.value, StoreUnavailableError)
+
+
+def test_a_file_that_others_keep_has_a_tenth_of_the_time_for_ten_seconds_or_until_it_is_free(path):
+    now = 100.0
+    with (
+        SQLiteStore(path, timeout=0.2, clock=lambda: now) as store,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+
+        def fails(reason: str) -> None:
+            with pytest.raises(StoreError, match=reason):
+                store.step(COUNT, key=KEY)
+
+        other.execute("BEGIN IMMEDIATE")
+        fails(r"another program held it for 0\.2 s")
+        fails(r"another program held it for 0\.02 s")
+        other.execute("ROLLBACK")
+        assert store.step(COUNT, key=KEY) == 1
+        lock = FileLock(path.with_name("state.sqlite-lock"), 0o600)
+        assert lock.acquire(0)
+        fails(r"another process held it for 0\.2 s")
+        now = 109.9
+        fails(r"another process held it for 0\.02 s")
+        now = 110.1  # whoever waited short did not prolong it
+        fails(r"another process held it for 0\.2 s")
+        lock.close()
+        assert store.step(COUNT, key=KEY) == 2
 
 
 def test_a_step_inside_a_step_ends_in_an_error(path):
