@@ -31,6 +31,7 @@ from .panels import Gauge as Gauge, Panel as Panel
 from .retry_headers import retry_after as retry_after
 from .waste import wasted_output as wasted_output
 from .wire_errors import (
+    ClientClosedError as ClientClosedError,
     ContinuationMismatchError as ContinuationMismatchError,
     StreamCutError as StreamCutError,
     TruncatedStreamError as TruncatedStreamError,

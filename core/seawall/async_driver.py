@@ -13,10 +13,10 @@ import anyio.to_thread
 import httpx2
 from anthropic import AnthropicError, AsyncCallNext
 
-from seawall import wire_errors
 from seawall.collector import outside_collector
+from seawall.connections import CONNECTIONS, running_loop
 from seawall.decisions import Offload
-from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, break_connection, outcome_of, running
+from seawall.driver import BODY_ERRORS, PATIENCE, SEND_ERRORS, Driver, outcome_of, running
 from seawall.engine import Engine
 from seawall.errors import SeawallError
 from seawall.exchange import Exchange
@@ -35,9 +35,8 @@ class AsyncDriver(Driver):
         self._call_next = call_next
         self._body: AsyncIterable[bytes] = httpx2.ByteStream(b"")
         self._woken = anyio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        with suppress(RuntimeError):  # it is trio
-            self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
+        if self._loop is not None:
             _abandon_stranded(self._loop)
 
     @property
@@ -108,9 +107,8 @@ class AsyncDriver(Driver):
     def _perform_stranded(self, step: Step) -> Any:
         if isinstance(step, Offload):
             return outcome_of(step.work)
-        if self.exchange.response is not None:
-            # without its loop it cannot be closed, nor serve another call
-            break_connection(self.exchange.response)
+        # without its loop the connection cannot be closed, nor serve another call
+        self.shut_down()
         return None
 
     async def _perform(self, step: Step) -> Any:
@@ -142,16 +140,18 @@ class AsyncDriver(Driver):
 
     async def _send(self, send: Send) -> Accepted | Exception:
         self.check()
+        CONNECTIONS.leave_closed_loops()
         try:
             with anyio.move_on_after(self._seconds_left()) as scope:
                 response = self.exchange.take(await self._call_next(self.exchange.derived(send)))
+                CONNECTIONS.note(response, self._loop)
                 if response is not None and self.exchange.must_read(send):
                     try:
                         await response.aread()
                     except BODY_ERRORS as error:
                         return self.wire_error(error)
         except AnthropicError as error:
-            return wire_errors.told(error)
+            return self.exchange.told(error)
         except SEND_ERRORS as error:
             return self.wire_error(error)
         if scope.cancelled_caught:

@@ -7,7 +7,6 @@ a dropped stream to the garbage collector. Drivers know no rule.
 """
 
 import errno
-import socket
 import ssl
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import httpx2
 from anthropic import AnthropicError
 
 from seawall import wire_errors
+from seawall.connections import break_connection
 from seawall.ending import INTERRUPTS
 from seawall.engine import Engine
 from seawall.errors import SeawallError
@@ -91,16 +91,7 @@ class Driver:
         response = self.exchange.response
         if response is not None and not response.is_closed:
             # else its connection may serve another call by now
-            break_connection(response)
-
-
-def break_connection(response: httpx2.Response) -> None:
-    """End whatever reads from the connection of a response; from any thread."""
-    stream = response.extensions.get("network_stream")
-    connection = stream.get_extra_info("socket") if stream is not None else None
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+            break_connection(response.extensions.get("network_stream"))
 
 
 def outcome_of(work: Callable[[], Any]) -> Any:

@@ -16,6 +16,7 @@ from anthropic import APIRequest, APIResponse, AsyncAPIResponse, AsyncStream, No
 from anthropic.types import RawMessageStreamEvent
 from anthropic.types.beta import BetaRawMessageStreamEvent
 
+from seawall import wire_errors
 from seawall.frames import events_of, frame_of
 from seawall.platform_streams import decoder_of, reading_frames
 from seawall.steps import Accepted, Send
@@ -150,6 +151,14 @@ class Exchange:
             stream_cls=stream_cls,
             retries_taken=self._request.retries_taken + send.retries,
         )
+
+    def told(self, error: anthropic.AnthropicError) -> anthropic.AnthropicError:
+        """The error with which an attempt was not answered, or refused, as a caller is told of it."""
+        if isinstance(error, anthropic.APIConnectionError) and self._client.is_closed():
+            closed = wire_errors.ClientClosedError(error.request)
+            closed.__cause__ = error
+            return closed
+        return wire_errors.told(error)
 
     def take(self, result: Any) -> httpx2.Response | None:
         """Make what the rest of the chain returned the current response; `None` when it is no response.

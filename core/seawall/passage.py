@@ -9,7 +9,7 @@ from typing import Any
 
 from anthropic import APIRequest, AsyncCallNext, CallNext
 
-from seawall.connections import CONNECTIONS
+from seawall.connections import CONNECTIONS, running_loop
 from seawall.exchange import repaired
 
 
@@ -36,10 +36,12 @@ def passed(client: Any, retries: int, request: APIRequest, call_next: CallNext) 
 
 async def apassed(client: Any, retries: int, request: APIRequest, call_next: AsyncCallNext) -> Any:
     """Send a request of an async client, again after what the SDK retries."""
+    CONNECTIONS.leave_closed_loops()
     for left, attempt in _attempts(request, retries):
         failed, result = None, None
         try:
             result = repaired(request, await call_next(attempt))
+            CONNECTIONS.note(result, running_loop())
         except Exception as error:
             is_retried, failed = client._should_retry_exception(error)
             if not left or not is_retried:

@@ -10,7 +10,6 @@ from typing import Any, Final
 import httpx2
 from anthropic import AnthropicError, CallNext
 
-from seawall import wire_errors
 from seawall.collector import outside_collector
 from seawall.connections import CONNECTIONS
 from seawall.decisions import Offload
@@ -124,7 +123,7 @@ class SyncDriver(Driver):
                     except BODY_ERRORS as error:
                         return self.wire_error(error)
         except AnthropicError as error:
-            return wire_errors.told(error)
+            return self.exchange.told(error)
         except SEND_ERRORS as error:
             return self.wire_error(error)
         self.check()

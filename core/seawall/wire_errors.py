@@ -83,6 +83,17 @@ class ContinuationMismatchError(SeawallError, APIConnectionError):
         )
 
 
+class ClientClosedError(SeawallError, APIConnectionError):
+    """The client was closed before the call had ended: nothing can be sent with it any more."""
+
+    def __init__(self, request: httpx2.Request) -> None:
+        APIConnectionError.__init__(
+            self,
+            message="The client was closed before its call had ended; close it after its last call.",
+            request=request,
+        )
+
+
 def stand_in(host: str) -> httpx2.Response:
     """The response of an answer that was received elsewhere, for the errors of it."""
     return httpx2.Response(200, request=httpx2.Request("POST", f"https://{host or 'localhost'}/v1/messages"))

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from types import NoneType
 from typing import Any, Final
 
 from seawall import Call
@@ -31,6 +32,8 @@ HURRIED: Final = "hurried"
 """The time that the caller gave was over before an answer came, and was short."""
 _OFFLINE: Final = frozenset({"InvalidURL", "LocalProtocolError", "OverflowError", "UnsupportedProtocol"})
 """Exceptions for what cannot be sent at all; a port that there is not overflows."""
+_WIRE: Final = (OSError, EOFError, ExceptionGroup)
+"""Exceptions of Python's own that may tell about a connection; any other tells about this program."""
 _ENOUGH: Final = {
     "ConnectTimeout": ("connect", 5.0),
     "ReadTimeout": ("read", 60.0),
@@ -113,6 +116,12 @@ TABLE: Final = (
     Row(Verdict.AFTER, "an `error` event of a type that is not known", status=range(300)),
     Row(Verdict.NEVER, "the certificate of the server is not trusted", transport="certificate"),
     Row(Verdict.NEVER, "a request that cannot be sent: its address, its headers", transport="unsendable"),
+    Row(Verdict.NEVER, "the client was closed", transport="closed"),
+    Row(
+        Verdict.NOW,
+        "this program failed, not the wire: a connection of a closed event loop, an event hook that raised",
+        transport="own",
+    ),
     Row(Verdict.AFTER, "no connection of the client's own pool became free", transport="pool"),
     Row(Verdict.NOW, "asked to go on, the model began another answer", transport="mismatch"),
     Row(
@@ -169,11 +178,17 @@ def _transport(error: Exception, call: Call) -> str | None:
     from anthropic import APIConnectionError, APIResponseValidationError, RetryableError  # noqa: PLC0415
 
     # they are errors of the SDK, too
-    from seawall import ContinuationMismatchError, StreamCutError, TruncatedStreamError  # noqa: PLC0415
+    from seawall import (  # noqa: PLC0415
+        ClientClosedError,
+        ContinuationMismatchError,
+        StreamCutError,
+        TruncatedStreamError,
+    )
 
     words = {
         APIResponseValidationError: "no JSON",
         RetryableError: "retryable",
+        ClientClosedError: "closed",
         ContinuationMismatchError: "mismatch",
         StreamCutError: CUT,
         TruncatedStreamError: CUT,
@@ -187,6 +202,8 @@ def _transport(error: Exception, call: Call) -> str | None:
         return unsent
     if call.attempts[-1].status is not None:
         return CUT
+    if _is_own(error):
+        return "own"
     return HURRIED if _is_hurried(error, call) else UNREACHED
 
 
@@ -199,6 +216,12 @@ def _unsent(error: Any) -> str | None:
     if names & _OFFLINE or not error.request.url.host:
         return "unsendable"
     return "pool" if "PoolTimeout" in names else None
+
+
+def _is_own(error: Exception) -> bool:
+    """Whether what was raised where the wire was expected tells about this program."""
+    cause = error.__cause__
+    return type(cause).__module__ == "builtins" and not isinstance(cause, (*_WIRE, NoneType))
 
 
 def _is_hurried(error: Any, call: Call) -> bool:
