@@ -91,6 +91,28 @@ def test_a_process_without_stderr_or_with_a_closed_one_shows_nothing():
     assert Terminal().shown("auto", interval=10, file=closed) is None
 
 
+class Written:
+    """What an application has put in the place of stderr: that which `print` needs, and no more."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_stderr_that_does_not_know_whether_it_is_a_terminal_is_none(monkeypatch):
+    assert Terminal().shown("auto", interval=10, file=Written()) is None
+    file = Written()
+    call = shown_on(file, monkeypatch)
+    call.attempt()
+    ended(call)
+    assert file.text.splitlines()[-1] == "seawall: claude-opus-5-5 c: completed, 600 tokens, 0.0 s"
+
+
 def shown_on(file: File, monkeypatch: pytest.MonkeyPatch) -> Followed:
     monkeypatch.setattr("sys.stderr", file)
     clock = Clock()

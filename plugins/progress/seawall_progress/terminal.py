@@ -82,8 +82,8 @@ def _plain(file: IO[str], interval: float) -> Shown:
 def _is_terminal(file: IO[str]) -> bool:
     try:
         return file.isatty()
-    except ValueError:
-        # it was closed
+    except (AttributeError, ValueError):
+        # an application's own, of which `print` wants no more than `write`; or one that was closed
         return False
 
 
