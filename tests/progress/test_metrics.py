@@ -311,6 +311,23 @@ def test_more_values_than_anyone_looks_at_are_one():
     assert [known(value) for value in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
 
 
+@pytest.mark.parametrize(
+    ("attribute", "of"),
+    [
+        ("server.address", lambda number: {"host": f"host{number}.example:8080"}),
+        ("gen_ai.request.model", lambda number: {"params": {"model": f"model-{number}"}}),
+    ],
+)
+def test_the_values_of_all_clients_of_a_process_are_bounded_together(attribute, of, told):
+    for number in range(66):
+        followed = Followed(told, **of(number))
+        followed.send()
+        followed.end()
+    counts = told.counts("gen_ai.client.operation.duration", attribute)
+    assert len(counts) == 65
+    assert counts[OTHER] == 2
+
+
 def test_nothing_is_told_when_it_is_switched_off(told):
     followed = Followed(told, settings={"metrics": False})
     followed.send()

@@ -73,6 +73,7 @@ class Instruments:
         )
         self.thinking = counter("seawall.tokens.thinking", "{token}", "Output tokens that are thinking.")
         self.wasted = counter("seawall.tokens.wasted", "{token}", "Output tokens that no caller has.")
+        self.models, self.hosts, self.errors = Known(), Known(), Known()
         self.levels = Levels()
         for measures, whose in (("budget", "budgets"), ("rate_limit", "rate limits")):
             meter.create_observable_gauge(

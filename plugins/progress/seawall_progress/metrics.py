@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from seawall import Attempt, Call, Chunk, Outcome, Panel, wasted_output
-from seawall_progress.instruments import OTHER, Instruments, Known, instruments_of, provider_in_use
+from seawall_progress.instruments import OTHER, Instruments, instruments_of, provider_in_use
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -59,7 +59,6 @@ class Metrics:
         self._made: tuple[MeterProvider, Instruments] | None = None
         self.describe: Callable[[float], Sequence[Panel]] = lambda _: ()
         """Of the last call, for the levels of what calls share."""
-        self._models, self._hosts, self._errors = Known(), Known(), Known()
 
     def sending(self, call: Call) -> None:
         """An attempt is about to be sent; whatever the call waited for is over."""
@@ -83,13 +82,14 @@ class Metrics:
         if memory is None or memory.counted >= call.attempt:
             return
         memory.counted, attempt = call.attempt, call.attempts[-1]
-        memory.attributes = self._attributes(call, [attempt])
+        told = memory.instruments
+        memory.attributes = _attributes(told, call, [attempt])
         if call.attempt > 1:
-            failed = self._error(call.attempts[-2].error)
-            memory.instruments.retries.add(1, {**memory.attributes, "error.type": failed})
+            failed = told.errors(type(call.attempts[-2].error).__name__)
+            told.retries.add(1, {**memory.attributes, "error.type": failed})
         if attempt.continues:
             way = {"seawall.continuation.way": attempt.way}
-            memory.instruments.continuations.add(1, {**memory.attributes, **way})
+            told.continuations.add(1, {**memory.attributes, **way})
 
     def chunk(self, call: Call, chunk: Chunk) -> None:
         """An event arrived; for each, so 0.1 us where no metrics are taken."""
@@ -109,21 +109,22 @@ class Metrics:
         if memory is None:
             return
         self._end_wait(call, memory)
-        attributes = self._attributes(call, outcome.attempts)
+        told = memory.instruments
+        attributes = _attributes(told, call, outcome.attempts)
         if outcome.status != "completed":
-            error = OTHER if outcome.error is None else self._error(outcome.error)
+            error = OTHER if outcome.error is None else told.errors(type(outcome.error).__name__)
             ended = {"failed": error, "stopped": error, "abandoned": "abandoned"}[outcome.status]
             attributes = {**attributes, "error.type": ended}
-        memory.instruments.duration.record(self._clock() - memory.began, attributes)
+        told.duration.record(self._clock() - memory.began, attributes)
         wasted = wasted_output(call, outcome)
         for _, attempts in groupby(outcome.attempts, key=lambda attempt: attempt.asked):
-            self._tell_tokens(call, list(attempts), memory.instruments, wasted)
+            self._tell_tokens(call, list(attempts), told, wasted)
 
     def _tell_tokens(
         self, call: Call, attempts: list[Attempt], told: Instruments, wasted: Mapping[int, int]
     ) -> None:
         """Tell the tokens of attempts that asked the same model."""
-        attributes = self._attributes(call, attempts)
+        attributes = _attributes(told, call, attempts)
         usages = [attempt.usage for attempt in attempts]
         read = sum(usage.cache_read_input_tokens for usage in usages)
         written = sum(usage.cache_creation_input_tokens for usage in usages)
@@ -162,25 +163,26 @@ class Metrics:
     def _end_wait(self, call: Call, memory: _Memory) -> None:
         since, memory.waits_since = memory.waits_since, None
         if since is not None:
-            attributes = {**self._attributes(call, ()), "seawall.wait.kind": memory.waits_for}
-            memory.instruments.waits.record(self._clock() - since, attributes)
+            told = memory.instruments
+            attributes = {**_attributes(told, call, ()), "seawall.wait.kind": memory.waits_for}
+            told.waits.record(self._clock() - since, attributes)
 
-    def _attributes(self, call: Call, attempts: Sequence[Attempt]) -> dict[str, str | int]:
-        """Return what is told of attempts that asked one model, or of the call as far as there are none."""
-        asked = next((attempt.asked for attempt in attempts if attempt.asked), call.model)
-        served = next((attempt.model for attempt in reversed(attempts) if attempt.model), None)
-        attributes: dict[str, str | int] = {**_OPERATION, "gen_ai.request.model": self._models(asked)}
-        if served:
-            attributes["gen_ai.response.model"] = self._models(served)
-        place = urlsplit(f"//{self._hosts(call.host)}")
-        if place.hostname:
-            attributes["server.address"] = place.hostname
-        if place.port is not None:
-            attributes["server.port"] = place.port
-        return attributes
 
-    def _error(self, error: Exception | None) -> str:
-        return self._errors(type(error).__name__)
+def _attributes(told: Instruments, call: Call, attempts: Sequence[Attempt]) -> dict[str, str | int]:
+    """Return what is told of attempts that asked one model, or of the call as far as there are none."""
+    asked = next((attempt.asked for attempt in attempts if attempt.asked), call.model)
+    served = next((attempt.model for attempt in reversed(attempts) if attempt.model), None)
+    attributes: dict[str, str | int] = {**_OPERATION, "gen_ai.request.model": told.models(asked)}
+    if served:
+        attributes["gen_ai.response.model"] = told.models(served)
+    host = told.hosts(call.host)
+    place = urlsplit(f"//{host}")
+    if place.hostname:
+        # that of a place is in small letters
+        attributes["server.address"] = OTHER if host == OTHER else place.hostname
+    if place.port is not None:
+        attributes["server.port"] = place.port
+    return attributes
 
 
 def _thinking(attempt: Attempt) -> int:
