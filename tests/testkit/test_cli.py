@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from seawall_testkit import Simulator, Testkit
+from seawall_testkit.demo import show
 
 
 @pytest.fixture
@@ -69,6 +70,15 @@ def test_the_demo_prints_the_checksum_of_its_file_whatever_line_ends_text_files_
     assert result.exit_code == 0
     written = hashlib.sha256((tmp_path / "answer.md").read_bytes()).hexdigest()
     assert f"checksum: {written[:16]}," in result.output
+
+
+def test_the_demo_without_stderr_shows_its_table_and_nothing_between(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("seawall_testkit.demo._FAULTS", ())
+    monkeypatch.setattr("seawall_testkit.demo._TOKENS", 400)
+    # as of who closed it: 2>&-
+    monkeypatch.setattr(sys, "stderr", None)
+    assert show(tmp_path / "answer.md")
+    assert "400 of 400  whole; 1 attempts" in capsys.readouterr().out
 
 
 def test_a_busy_port_is_an_error_without_a_traceback(cli):

@@ -219,7 +219,8 @@ def _text_of(message: Message) -> str:
 
 def _show_progress(runs: Sequence[Future[Any]], *sides: _Side) -> None:
     """Say what both sides do until they are done: on a terminal in one line, else in a line at times."""
-    live = sys.stderr.isatty()
+    # who closed it before the start has none
+    live = sys.stderr is not None and sys.stderr.isatty()
     while wait(runs, timeout=_LIVE_INTERVAL if live else _PLAIN_INTERVAL).not_done:
         line = " | ".join(f"{side.label}: {side.tokens:>5,} tokens, {side.said}" for side in sides)
         width = shutil.get_terminal_size().columns - 1
