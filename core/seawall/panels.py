@@ -29,6 +29,7 @@ class Gauge:
     """What it is also told to metrics as: `seawall.budget.left`, `seawall.rate_limit.left`."""
 
     def __post_init__(self) -> None:
+        _expect_texts(self, self.label, "label", "unit", "note")
         for name, value in (("left", self.left), ("limit", self.limit)):
             if not (isinstance(value, int | float) and math.isfinite(value)):
                 raise ValueError(f"Gauge {self.label!r}: {name} = {value!r}: a finite number is expected")
@@ -50,9 +51,8 @@ class Panel:
     """What there is to say where nothing is to be shown, or beside it."""
 
     def __post_init__(self) -> None:
-        for name in ("title", "alert", "note"):
-            if not isinstance(text := getattr(self, name), str):
-                raise TypeError(f"Panel {self.title!r}: {name} = {text!r}: a text is expected")
+        _expect_texts(self, self.title, "title", "alert", "note")
+        _expect_lists(self)
         for row in self.rows:
             if len(row) != len(self.columns):
                 told = f"a row of {len(row)} cells for {len(self.columns)} columns"
@@ -62,6 +62,25 @@ class Panel:
                     told = f"a cell of {column!r} = {value!r}"
                     wanted = "a text, a finite number or None is expected"
                     raise ValueError(f"Panel {self.title!r}: {told}: {wanted}")
+
+
+def _expect_texts(told: object, what: str, *names: str) -> None:
+    for name in names:
+        if not isinstance(text := getattr(told, name), str):
+            raise TypeError(f"{type(told).__name__} {what!r}: {name} = {text!r}: a text is expected")
+
+
+def _expect_lists(panel: Panel) -> None:
+    kinds = (("gauges", Gauge, "Gauge"), ("columns", str, "text"), ("rows", Sequence, "list"))
+    for name, kind, word in kinds:
+        several = getattr(panel, name)
+        # what can be gone through only once has nothing left when it is shown
+        if not isinstance(several, Sequence):
+            raise TypeError(f"Panel {panel.title!r}: {name} = {several!r}: a list is expected")
+        for one in several:
+            if not isinstance(one, kind):
+                told = f"{one!r} in {name}: a {word} is expected"
+                raise TypeError(f"Panel {panel.title!r}: {told}")
 
 
 def _is_plain(value: object) -> bool:

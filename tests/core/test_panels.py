@@ -43,3 +43,25 @@ def test_a_gauge_is_of_finite_numbers(wrong):
         Gauge("g", wrong, 10, "tokens")
     with pytest.raises(ValueError, match=r"Gauge 'g': limit = .* a finite number is expected"):
         Gauge("g", 1, wrong, "tokens")
+
+
+@pytest.mark.parametrize("name", ["label", "unit", "note"])
+def test_what_a_gauge_says_is_text(name):
+    with pytest.raises(TypeError, match=rf"Gauge .*: {name} = None: a text is expected"):
+        Gauge(**{"label": "g", "left": 1, "limit": 2, "unit": "tokens", name: None})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"gauges": None}, "gauges = None: a list is expected"),
+        ({"gauges": Gauge("g", 1, 2, "tokens")}, "gauges = Gauge.*: a list is expected"),
+        ({"gauges": ["g"]}, "'g' in gauges: a Gauge is expected"),
+        ({"columns": ("a", 1), "rows": [(1, 2)]}, "1 in columns: a text is expected"),
+        ({"columns": ("a",), "rows": ([1] for _ in "x")}, "rows = <generator .*: a list is expected"),
+        ({"columns": ("a",), "rows": [{"a": 1}]}, "{'a': 1} in rows: a list is expected"),
+    ],
+)
+def test_a_panel_has_lists_of_gauges_of_texts_and_of_rows(wrong, says):
+    with pytest.raises(TypeError, match=rf"Panel 'p': {says}"):
+        Panel("p", **wrong)
