@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anthropic
 import pytest
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
@@ -334,6 +335,23 @@ def test_nothing_is_told_when_it_is_switched_off(told):
     followed.accept()
     followed.end()
     assert told.points("gen_ai.client.operation.duration") == []
+
+
+def test_a_provider_is_told_of_calls_that_begin_after_it_was_set(told, monkeypatch):
+    def use(provider):
+        monkeypatch.setattr("opentelemetry.metrics.get_meter_provider", lambda: provider)
+
+    use(NoOpMeterProvider())
+    running, later = Followed(None), Followed(None)
+    running.send()
+    running.fail(ValueError())
+    use(told.provider)
+    running.send()
+    running.end()
+    assert told.points("gen_ai.client.operation.duration") == []
+    later.send()
+    later.end()
+    assert len(told.points("gen_ai.client.operation.duration")) == 1
 
 
 UNCONFIGURED = """

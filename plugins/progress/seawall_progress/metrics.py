@@ -145,10 +145,13 @@ class Metrics:
                 counter.add(tokens, attributes)
 
     def _memory(self, call: Call) -> _Memory | None:
-        memory: _Memory | None = call.state.get(self)
-        if memory is None and (instruments := self._instruments()) is not None:
-            memory = call.state[self] = _Memory(instruments, self._clock())
-            self.describe = call.describe
+        if self not in call.state:
+            instruments = self._instruments()
+            # noted too where there are none: of a call whose begin was not seen no time would be right
+            call.state[self] = None if instruments is None else _Memory(instruments, self._clock())
+            if instruments is not None:
+                self.describe = call.describe
+        memory: _Memory | None = call.state[self]
         return memory
 
     def _instruments(self) -> Instruments | None:

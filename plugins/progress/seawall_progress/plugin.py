@@ -69,7 +69,7 @@ class Progress:
     def pre_request(self, call: Call) -> Offload | None:
         self._metrics.sending(call)
         track = self._track(call)
-        track.is_metered = self._metrics in call.state
+        track.is_metered = call.state.get(self._metrics) is not None
         track.sending(call)
         self._running.changed(call)
         usual = self._usual.known(call)
