@@ -72,6 +72,25 @@ def test_the_demo_prints_the_checksum_of_its_file_whatever_line_ends_text_files_
     assert f"checksum: {written[:16]}," in result.output
 
 
+class Terminal(io.StringIO):
+    """One that is not that of stdout."""
+
+    def isatty(self):
+        return True
+
+    def fileno(self):
+        return 7
+
+
+def test_the_line_of_the_demo_is_as_wide_as_the_terminal_it_is_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("seawall_testkit.demo._FAULTS", ())
+    monkeypatch.setattr("seawall_testkit.demo._TOKENS", 400)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setattr(os, "get_terminal_size", lambda of: os.terminal_size((40 if of == 7 else 200, 24)))
+    assert show(tmp_path / "answer.md")
+    assert {len(line) for line in terminal.getvalue().splitlines() if line} == {39}
+
+
 def test_the_demo_without_stderr_shows_its_table_and_nothing_between(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("seawall_testkit.demo._FAULTS", ())
     monkeypatch.setattr("seawall_testkit.demo._TOKENS", 400)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
+import os
 import sys
 import tempfile
 import threading
@@ -223,8 +223,11 @@ def _show_progress(runs: Sequence[Future[Any]], *sides: _Side) -> None:
     live = sys.stderr is not None and sys.stderr.isatty()
     while wait(runs, timeout=_LIVE_INTERVAL if live else _PLAIN_INTERVAL).not_done:
         line = " | ".join(f"{side.label}: {side.tokens:>5,} tokens, {side.said}" for side in sides)
-        width = shutil.get_terminal_size().columns - 1
-        click.echo(f"\r{line[:width]:<{width}}" if live else line, err=True, nl=not live)
+        if live:
+            # not of stdout, which may be a file; one that does not tell has none
+            width = (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+            line = f"\r{line[:width]:<{width}}"
+        click.echo(line, err=True, nl=not live)
     if live:
         click.echo(err=True)
 
