@@ -286,6 +286,20 @@ def test_one_that_would_wait_longer_than_max_wait_is_refused_with_the_numbers():
     assert "input tokens per minute" in said
 
 
+def test_attempts_that_ran_are_no_time_that_a_call_has_waited():
+    world = World(max_wait=10.0, max_concurrent=1)
+    call = world.call()
+    world.admit(call)
+    world.now += 600
+    world.governor.settle(call)
+    world.admit(world.call())
+    call.attempts.append(Attempt(2, "user_turn"))
+    for _ in range(3):
+        assert isinstance(world.admit(call), Wait)
+        world.now += 4
+    assert "waited 12.0 s" in str(world.admit(call).error)
+
+
 def test_one_that_leaves_makes_room_for_those_behind(world):
     world.admit(world.call(), 57_000)
     first, second = world.call(), world.call()

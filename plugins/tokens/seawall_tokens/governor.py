@@ -85,7 +85,9 @@ class Governor:
             again = sum(attempt.written for attempt in before) / CHARACTERS
             turn.input = max(input_tokens + again - self._reads.expected(turn.prefix), 0.0)
             turn.output = self._outputs.expected(call.model, turn.caller, call.max_tokens)
-            verdict = self._traffic_of(turn).ask(turn, call.attempts[-1], self._clock())
+            now = self._clock()
+            turn.ask(now)
+            verdict = self._traffic_of(turn).ask(turn, call.attempts[-1], now)
             self._index.note(turn.store, turn.key, self._clock())
         except StoreError as error:
             return self._without(error)
@@ -137,7 +139,6 @@ class Governor:
             caller=caller.name,
             weight=caller.weight,
             prefix=cached_prefix(call.params),
-            asked=self._clock(),
         )
         call.state[self] = turn
         return turn
@@ -164,13 +165,12 @@ class Governor:
     def _late(self, turn: Turn, verdict: Verdict) -> Reject | None:
         """Refuse a call that waits too long, or would."""
         limit = self._settings.max_wait
-        waited = max(self._clock() - turn.asked, 0.0)
-        if limit is None or waited + verdict["estimate"] <= limit:
+        if limit is None or turn.waited + verdict["estimate"] <= limit:
             return None
         return Reject(
             RequestRejectedError(
                 f"the rate limit of {turn.model_class} leaves no room for this call within "
-                f"tokens.max_wait = {limit:g} s: it has waited {waited:.1f} s, and would for about "
+                f"tokens.max_wait = {limit:g} s: it has waited {turn.waited:.1f} s, and would for about "
                 f"{verdict['estimate']:.1f} s more ({_said(verdict)}). Nothing was sent; "
                 "raise max_wait, or send less at a time"
             )

@@ -21,8 +21,10 @@ class Turn:
     caller: str
     weight: float
     prefix: str
-    asked: float
-    """When it first asked, on the governor's clock."""
+    asked: float = 0.0
+    """When it last asked, on the governor's clock."""
+    waited: float = 0.0
+    """Seconds that it has waited for room, those for attempts before included."""
     ticket: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     input: float = 0.0
     """Tokens taken for the attempt that runs."""
@@ -40,6 +42,12 @@ class Turn:
     taken: dict[str, float] = field(default_factory=dict)
     tags: list[int] = field(default_factory=list)
     """Of the last verdict that admitted it."""
+
+    def ask(self, now: float) -> None:
+        """Note that it asks whether an attempt may be sent."""
+        if self.waits:
+            self.waited += max(now - self.asked, 0.0)
+        self.asked = now
 
     def admit(self, attempt: Attempt, verdict: Verdict) -> None:
         """Note that an attempt may be sent."""
