@@ -31,13 +31,14 @@ class AsyncDriver(Driver):
     """Runs one call for an async client, on asyncio or trio."""
 
     def __init__(self, engine: Engine, exchange: Exchange, call_next: AsyncCallNext) -> None:
+        self._loop = running_loop()
+        if self._loop is not None:
+            _abandon_stranded(self._loop)
+        # from here on loops of other threads look at it
         super().__init__(engine, exchange)
         self._call_next = call_next
         self._body: AsyncIterable[bytes] = httpx2.ByteStream(b"")
         self._woken = anyio.Event()
-        self._loop = running_loop()
-        if self._loop is not None:
-            _abandon_stranded(self._loop)
 
     @property
     def is_stranded(self) -> bool:

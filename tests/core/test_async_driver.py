@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import anyio.to_thread
@@ -9,6 +10,9 @@ import pytest
 
 import seawall
 from calls import MESSAGES, MODEL
+from seawall.async_driver import AsyncDriver
+from seawall.call import Call
+from seawall.driver import running
 from seawall_testkit import Simulator
 
 
@@ -124,3 +128,31 @@ def test_work_at_the_end_is_done_though_the_call_is_cancelled_before_a_thread_is
 async def _drained(stream):
     async for _ in stream:
         pass
+
+
+def test_a_first_call_in_a_loop_may_begin_while_one_in_another_loop_does():
+    drivers = []
+
+    async def begin(engine):
+        drivers.append(AsyncDriver(engine, None, None))
+
+    class Engine:
+        def run(self):
+            return iter(())
+
+        @property
+        def call(self):
+            return Call("1", {}, stream=False)
+
+    class Beside(Engine):
+        @property
+        def call(self):
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, begin(Engine())).result()
+            return super().call
+
+    try:
+        asyncio.run(begin(Beside()))
+    finally:
+        running.difference_update(drivers)
+    assert len(drivers) == 2
