@@ -66,6 +66,9 @@ class Attempt:
     status: int | None = None
     """The HTTP status; `None` when no answer came."""
     request_id: str | None = None
+    kept: int = 0
+    """Output tokens, about, of the message so far that it goes on with: they are in its request, and its
+    `max_tokens` is so much lower."""
     asked: str = ""
     """The model that was asked; empty until it is sent."""
     model: str | None = None

@@ -33,6 +33,11 @@ class Course:
         """Whether the caller has a part of it, if only its head."""
         return not self.can_drop and self.so_far.head is not None
 
+    @property
+    def kept(self) -> int:
+        """Output tokens, about, of the message so far that the next request goes on with."""
+        return 0 if self.way in ("send", "restart") else self._call.estimate(self.so_far.spoken())
+
     def body(self, amended: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of the next request; `amended` is what plugins changed in the caller's."""
         params = {**self._call.params, **amended}
@@ -40,8 +45,7 @@ class Course:
             params["messages"] = without_unfinished_thinking(params["messages"])
         if self.way in ("send", "restart"):
             return params
-        tokens = self._call.estimate(self.so_far.spoken())
-        return continued(params, self.so_far, self.way, self.resume, tokens=tokens)
+        return continued(params, self.so_far, self.way, self.resume, tokens=self.kept)
 
     def begin(self) -> None:
         """An answer begins to arrive: of a restart, a caller that waits gets nothing that came before."""
@@ -70,8 +74,9 @@ class Course:
         self.so_far.cut_back(end)
 
     def redirect(self) -> None:
-        """Another model is asked, of which nothing was learned."""
+        """Another model is asked, of which nothing was learned, and which counts tokens in its own way."""
         self._learned, self._refused = set(), set()
+        self._call.attempts[-1].kept = self.kept
 
     def refuse(self) -> None:
         """The model refused the current way."""

@@ -84,7 +84,8 @@ class Engine:
 
     def _conduct(self) -> Generator[Step, Any, dict[str, Any] | None]:
         while True:
-            self.call.attempts.append(Attempt(self.call.attempt + 1, self._course.way))
+            course = self._course
+            self.call.attempts.append(Attempt(self.call.attempt + 1, course.way, kept=course.kept))
             self._reception = None
             plan = yield from self._plan()
             if plan.answer is not None:
@@ -153,7 +154,7 @@ class Engine:
             hook = next(h for h in self._hooks.implementations("pre_request") if h.plugin == plugin)
             self._hooks.isolate(hook, "pre_request", course)
             return
-        self._course, call.attempts[-1].way = course, course.way
+        self._course, call.attempts[-1].way, call.attempts[-1].kept = course, course.way, course.kept
         course.can_drop = not call.stream
         _log.info("call %s: %d attempts of an earlier process replayed", call.id, len(call.earlier))
         if call.stream and not course.so_far.complete and (frames := shown(course.so_far)):

@@ -607,6 +607,18 @@ def test_a_tool_call_that_the_caller_saw_ends_the_call_with_what_had_come():
     assert [block.type for block in raised.value.partial_message.content] == ["text", "tool_use"]
 
 
+def test_an_attempt_tells_how_much_of_the_message_it_goes_on_with_and_nothing_of_what_was_dropped():
+    script = Recorder(on_error=[seawall.Retry(0.0)] * 2, pre_request=resumed(continue_after_tokens=1))
+    call, steps = begin(script, max_tokens=9_000)
+    thought = said({**THOUGHT, "thinking": "Hm? " * 3_000})[:3]
+    text = said({"type": "text", "text": "The whole answer. " * 100})[:3]
+    taken, _ = drive(steps, [streamed(), *thought, None, streamed(), *text, None, streamed(), *FRAMES, None])
+    assert [attempt.way for attempt in call.attempts] == ["send", "restart", "user_turn"]
+    assert [attempt.kept for attempt in call.attempts] == [0, 0, 450]
+    sent = [step.params["max_tokens"] for step in taken if isinstance(step, Send)]
+    assert sent == [9_000, 9_000, 9_000 - 450]
+
+
 def test_thinking_of_which_nothing_was_to_be_seen_is_dropped():
     _, steps = begin(Recorder(on_error=[seawall.Retry(0.0)]), stream=True)
     hidden = said({**THOUGHT, "thinking": ""}, TEXT)
@@ -795,6 +807,21 @@ def test_a_redirected_call_asks_another_model_and_every_hook_sees_it():
     assert call.attempts[0].asked == "claude-sonnet-5-5"
     told = [seen[2] for seen in plugin.seen if seen[0] == "on_wait"]
     assert told == [seawall.Wait(0, "claude-sonnet-5-5 is asked instead of claude-opus-5-5: an outage")]
+
+
+def test_a_continuation_by_another_model_goes_on_with_as_many_tokens_as_that_one_counts():
+    class Counter:
+        name = "counter"
+
+        @seawall.hookimpl
+        def estimate_tokens(self, text, model):
+            return 400 if model == "other" else 300
+
+    script = Recorder(pre_request=[None, seawall.Redirect("other", "busy")], on_error=[seawall.Retry(0.0)])
+    call, steps = begin(script, Counter(), stream=True, max_tokens=9_000)
+    taken, _ = drive(steps, [streamed(), *FRAMES[:3], None, streamed(), *FRAMES, None])
+    assert [attempt.kept for attempt in call.attempts] == [0, 400]
+    assert [step.params["max_tokens"] for step in taken if isinstance(step, Send)] == [9_000, 8_600]
 
 
 def test_a_redirected_call_ends_at_its_deadline():

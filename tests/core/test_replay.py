@@ -210,6 +210,7 @@ def test_a_replay_counts_in_the_message_only():
     assert earlier.usage.output_tokens > 100
     assert isinstance(earlier.error, seawall.TruncatedStreamError)
     assert [attempt.way for attempt in made.attempts] == ["prefill"]
+    assert made.attempts[0].kept > 100
     assert made.usage.counts() == seawall.Usage.of(USAGE).counts() == keeper.outcome.usage.counts()
     assert message["usage"]["output_tokens"] == earlier.usage.output_tokens + USAGE["output_tokens"]
     assert len(message["usage"]["iterations"]) == 2

@@ -272,7 +272,7 @@ def test_a_continuation_sends_what_there_is_and_asks_for_the_rest():
     desk = Desk(per_day(50_000))
     call = desk.begun(max_tokens=1_000)
     desk.end(call, input_tokens=80, output_tokens=400)
-    call.attempts.append(Attempt(2, "prefill"))
+    call.attempts.append(Attempt(2, "prefill", kept=400))
     desk.budgets.reserve(call, "")
     assert (desk.spent(), desk.held()) == (480 + 500, 600)
 
@@ -281,7 +281,7 @@ def test_a_continuation_asks_for_256_tokens_at_least():
     desk = Desk(per_day(50_000))
     call = desk.begun(max_tokens=1_000)
     desk.end(call, input_tokens=80, output_tokens=990)
-    call.attempts.append(Attempt(2, "prefill"))
+    call.attempts.append(Attempt(2, "prefill", kept=990))
     desk.budgets.reserve(call, "")
     assert desk.held() == 256
 

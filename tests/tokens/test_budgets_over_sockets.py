@@ -156,6 +156,23 @@ def test_a_continuation_goes_on_with_what_is_left_of_the_budget_and_is_stopped_t
     assert REPORT.startswith(stopped.value.partial_message.content[0].text)
 
 
+def test_a_continuation_may_write_what_an_answer_before_it_that_was_dropped_had_written():
+    answer = [blocks.thinking("I wonder what else is to be said of it. " * 250), blocks.text(REPORT)]
+    faults = [Fault("reset", 1, event=500), Fault("reset", 2, event=1_200)]
+    with Simulator(faults=faults, answer=answer, tokens_per_second=20_000) as simulator:
+        with pytest.raises(seawall.StreamStoppedError, match="is used up") as stopped:
+            call(
+                simulator,
+                "sync",
+                "create",
+                [*plugins(), tokens(own(0.3))],
+                max_tokens=10_000,
+                thinking={"type": "adaptive"},
+            )
+        assert [seen.way for seen in simulator.requests] == ["plain", "plain", "user_turn"]
+    assert price(stopped.value.usage) <= 0.3
+
+
 def test_answers_that_cost_more_than_can_be_seen_do_not_take_eight_calls_at_once_past_a_budget():
     # 0.55 tokens a character, of which 0.36 are expected: the rest might as well be thinking
     enabled = [*plugins(), tokens(own(1.2, "total"))]

@@ -312,10 +312,17 @@ def test_one_that_leaves_makes_room_for_those_behind(world):
 
 def test_what_a_continuation_sends_again_counts(world):
     call = world.call()
-    call.attempts[-1].written = 3_500
-    call.attempts.append(Attempt(2, "user_turn"))
+    call.attempts.append(Attempt(2, "user_turn", kept=1_000))
     world.admit(call, 1_000)
     assert world.document()["levels"]["input"] == pytest.approx(58_000, abs=2)
+
+
+def test_what_a_restart_does_not_send_again_does_not_count(world):
+    call = world.call()
+    call.attempts[-1].written = 3_500
+    call.attempts.append(Attempt(2, "restart"))
+    world.admit(call, 1_000)
+    assert world.document()["levels"]["input"] == pytest.approx(59_000, abs=2)
 
 
 CACHED = {"system": [{"type": "text", "text": "Long.", "cache_control": {"type": "ephemeral"}}]}

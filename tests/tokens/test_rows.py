@@ -91,6 +91,12 @@ def test_an_attempt_that_was_left_before_its_answer_came_counts_by_an_estimate()
     assert (row.input_tokens, row.output_tokens, row.is_estimated, row.ended) == (77, 0, True, "abandoned")
 
 
+def test_what_a_continuation_sends_again_is_in_the_estimate():
+    call = a_call(attempt(usage=Usage(), status=None, asked=MODEL, way="prefill", kept=400))
+    (row,) = ended(call, track=track())
+    assert row.input_tokens == 77 + 400
+
+
 def test_the_input_of_an_attempt_is_estimated_once_however_often_its_row_is_written():
     estimates = iter([77])
     track = Track("tests", CHEAP, lambda params: next(estimates), {1: NOW})

@@ -131,15 +131,13 @@ class Budgets:
         attempt = call.attempts[-1]
         estimate = self._estimate(call.params, caller)
         # a continuation sends what there is of the answer, and asks for the rest
-        others = (*call.earlier, *call.attempts) if attempt.continues else ()
-        sent = sum(count(other.usage.output_tokens) for other in others)
-        possible = max(call.max_tokens - sent, LEAST if sent else 0)
+        possible = max(call.max_tokens - attempt.kept, LEAST if attempt.kept else 0)
         return Spending(
             attempt,
             model=call.model,
             at=datetime.fromtimestamp(self._clock(), UTC),
-            expected_input=estimate.tokens + sent,
-            most_input=estimate.upper_bound + sent,
+            expected_input=estimate.tokens + attempt.kept,
+            most_input=estimate.upper_bound + attempt.kept,
             possible=possible,
             own=own,
         )

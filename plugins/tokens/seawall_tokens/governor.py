@@ -19,7 +19,7 @@ from seawall_tokens.organizations import INDEX, Organizations
 from seawall_tokens.outputs import Outputs
 from seawall_tokens.prefixes import CacheReads, cached_prefix
 from seawall_tokens.settings import TokensSettings
-from seawall_tokens.traffic import CHARACTERS, Traffic
+from seawall_tokens.traffic import Traffic
 from seawall_tokens.turn import Turn
 
 _log = logging.getLogger("seawall.tokens.governor")
@@ -81,9 +81,8 @@ class Governor:
                 turn = self._turn(call, caller)
             if turn.attempt is call.attempts[-1]:
                 return None
-            before = (*call.earlier, *call.attempts[:-1])
-            again = sum(attempt.written for attempt in before) / CHARACTERS
-            turn.input = max(input_tokens + again - self._reads.expected(turn.prefix), 0.0)
+            sent = input_tokens + call.attempts[-1].kept
+            turn.input = max(sent - self._reads.expected(turn.prefix), 0.0)
             turn.output = self._outputs.expected(call.model, turn.caller, call.max_tokens)
             now = self._clock()
             turn.ask(now)

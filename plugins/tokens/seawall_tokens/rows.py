@@ -142,7 +142,7 @@ class Track:
 
     def _input(self, call: Call, attempt: Attempt) -> int:
         if attempt.number not in self.inputs:
-            self.inputs[attempt.number] = self.estimate(call.params)
+            self.inputs[attempt.number] = self.estimate(call.params) + attempt.kept
         return self.inputs[attempt.number]
 
 
