@@ -66,9 +66,6 @@ class Attempt:
     status: int | None = None
     """The HTTP status; `None` when no answer came."""
     request_id: str | None = None
-    kept: int = 0
-    """Output tokens, about, of the message so far that it goes on with: they are in its request, and its
-    `max_tokens` is so much lower."""
     asked: str = ""
     """The model that was asked; empty until it is sent."""
     model: str | None = None
@@ -89,6 +86,9 @@ class Attempt:
     """Characters cut away at the seam, since they had been delivered or only announced the rest."""
     error: Exception | None = None
     """Why it failed; `None` when it ended well."""
+    kept: int = 0
+    """Output tokens, about, of the message so far that it goes on with: they are in its request, and its
+    `max_tokens` is so much lower."""
 
     @property
     def continues(self) -> bool:

@@ -45,7 +45,7 @@ class Course:
             params["messages"] = without_unfinished_thinking(params["messages"])
         if self.way in ("send", "restart"):
             return params
-        return continued(params, self.so_far, self.way, self.resume, tokens=self.kept)
+        return continued(params, self.so_far, self.way, self.resume, tokens=self._call.attempts[-1].kept)
 
     def begin(self) -> None:
         """An answer begins to arrive: of a restart, a caller that waits gets nothing that came before."""
