@@ -80,6 +80,8 @@ class Attempt:
     written: int = 0
     """Characters of text, thinking and tool input that it has brought so far, those that were not passed on
     included; grows while it streams. `on_chunk` finds it without its chunk."""
+    added: int = 0
+    """Characters that the message got of it; told when it has ended."""
     seam: SeamDecision | None = None
     """How its text joined what was delivered; `None` where there was nothing to join or it never came."""
     overlap: int = 0
@@ -145,7 +147,7 @@ class Call:
         """
         count = 1
         for after, before in pairwise(reversed(self.attempts)):
-            if after.continues and before.usage.output_tokens:
+            if after.continues and before.added:
                 break
             count += 1
         return count

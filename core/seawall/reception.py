@@ -101,6 +101,7 @@ class Reception:
             self.failure = error or wire_errors.TruncatedStreamError(
                 self._response, events=self._events, rest=self._frames.rest
             )
+        self._attempt.added = self._so_far.written - self._written_before
         if self._splice is not None:
             self._attempt.seam, self._attempt.overlap = self._splice.seam.decision, self._splice.seam.overlap
         return self._deliver()

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from seawall import GiveUp, Retry, TruncatedStreamError
-from seawall.call import Attempt, Call, Usage
+from seawall.call import Attempt, Call
 from seawall_backoff import Backoff, BackoffSettings
 
 REQUEST = httpx2.Request("POST", "http://x")
@@ -130,11 +130,11 @@ def test_a_delay_is_between_what_is_asked_and_the_cap(
 def test_a_broken_stream_is_gone_on_with_at_once_and_the_second_time_in_a_row_later() -> None:
     response = httpx2.Response(200, request=REQUEST)
     error = TruncatedStreamError(response, events=9)
-    broke = Attempt(1, "send", status=200, written=40, usage=Usage(output_tokens=9))
+    broke = Attempt(1, "send", status=200, written=40, added=40)
     call = Call(id="c", params={}, stream=True, attempts=[broke])
     plugin = backoff(base=1)
     assert plugin.on_error(call, error).delay == 0  # type: ignore[union-attr]
-    call.attempts.append(Attempt(2, "user_turn", status=200, written=40, usage=Usage(output_tokens=9)))
+    call.attempts.append(Attempt(2, "user_turn", status=200, written=40, added=40))
     assert plugin.on_error(call, error).delay == 0  # type: ignore[union-attr]
     call.attempts.append(Attempt(3, "restart", status=200, written=40))
     assert plugin.on_error(call, error).delay == 2  # type: ignore[union-attr]

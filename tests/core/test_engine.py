@@ -702,8 +702,9 @@ def test_a_way_that_was_refused_is_remembered_once_another_one_served():
 
 def test_attempts_whose_output_was_continued_do_not_count_as_failures_in_a_row():
     ways = ["send", "user_turn", "user_turn", "user_turn"]
-    usage = [seawall.Usage(output_tokens=count) for count in (9, 9, 0, 0)]
-    attempts = [Attempt(number, way, usage=usage[number]) for number, way in enumerate(ways)]
+    # what was cut away or dropped is in the usage, too
+    usage, added = seawall.Usage(output_tokens=9), (9, 9, 0, 0)
+    attempts = [Attempt(n, way, usage=usage, added=added[n]) for n, way in enumerate(ways)]
     failures = [
         seawall.Call(id="1", params={}, stream=True, attempts=attempts[:count]).failures
         for count in (1, 2, 3, 4)

@@ -169,6 +169,30 @@ def test_a_different_answer_is_never_mixed_with_what_was_delivered(
             assert got.text == text
 
 
+BARREN = {
+    "a break after the head": {"faults": [Fault("malformed_json", attempt=2, event=1, times=99)]},
+    "a different answer": {"misbehaviour": "different"},
+    "a start-over that breaks": {
+        "faults": [Fault("eof", attempt=2, event=30, times=99)],
+        "misbehaviour": "start_over",
+    },
+}
+
+
+@pytest.mark.parametrize("name", BARREN)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_continuations_that_bring_nothing_on_are_failures_in_a_row(
+    name: str, mode: str, witness: Witness
+) -> None:
+    barren = {"faults": [], **BARREN[name]}
+    barren["faults"] = [Fault("eof", event=60), *barren["faults"]]
+    with Simulator(**barren) as simulator:
+        with pytest.raises(anthropic.APIError) as raised:
+            call(simulator, mode, "stream=True", enabled(witness))
+        assert "max_attempts = 6 is used up" in raised.value.__notes__[0]
+        assert len(simulator.requests) == 1 + 6
+
+
 SMALL = {
     "reset": Fault("reset", byte=300),
     "fin": Fault("fin", byte=300),
