@@ -3,7 +3,7 @@
 Rules: CONTINUATION.md, "Its answer, spliced".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from seawall.assembly import THINKING, Assembly, Text, is_signed, merged_usage, written
@@ -189,8 +189,28 @@ def summed(event: Event, so_far: Assembly, attempts: Sequence[Attempt]) -> Event
         return event
     total = sum((attempt.usage for attempt in paid), Usage())
     iterations = [
-        {"type": "message", "model": a.model, **a.usage.counts(), "cache_creation": None} for a in paid
+        {
+            "type": "message",
+            "model": a.model,
+            **a.usage.counts(),
+            "cache_creation": a.raw_usage.get("cache_creation"),
+        }
+        for a in paid
     ]
     usage = merged_usage((so_far.head or {}).get("usage") or {}, event.get("usage") or {})
-    summed_usage: dict[str, Any] = {**usage, **total.counts(), "iterations": iterations}
+    summed_usage: dict[str, Any] = {**usage, **_details(paid), **total.counts(), "iterations": iterations}
     return {**event, "usage": summed_usage}
+
+
+def _details(attempts: Sequence[Attempt]) -> dict[str, dict[str, Any]]:
+    """Return the sums of what usages tell in tables, such as searches, or cache writes by their lifetime."""
+    details: dict[str, dict[str, Any]] = {}
+    for attempt in attempts:
+        for name, table in attempt.raw_usage.items():
+            if isinstance(table, Mapping):
+                sums = details.setdefault(name, {})
+                for key, value in table.items():
+                    before = sums.get(key)
+                    both = isinstance(before, int) and isinstance(value, int)
+                    sums[key] = before + value if both else value
+    return details

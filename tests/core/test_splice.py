@@ -381,6 +381,26 @@ def test_the_last_usage_is_the_sum_over_the_attempts_and_lists_them():
     ]
 
 
+def test_what_usages_tell_in_tables_is_summed_too():
+    told = (
+        {"cache_creation": {"ephemeral_5m_input_tokens": 7, "ephemeral_1h_input_tokens": 0}},
+        {"cache_creation": None, "server_tool_use": {"web_search_requests": 2, "kind": "x"}},
+        {
+            "cache_creation": {"ephemeral_5m_input_tokens": 1},
+            "server_tool_use": {"web_search_requests": 1, "kind": "y"},
+        },
+    )
+    attempts = [
+        Attempt(number, "restart", usage=Usage(10, 4), raw_usage=usage) for number, usage in enumerate(told)
+    ]
+    usage = summed({"type": "message_delta", "delta": {}, "usage": told[-1]}, Assembly(), attempts)["usage"]
+    assert usage["cache_creation"] == {"ephemeral_5m_input_tokens": 8, "ephemeral_1h_input_tokens": 0}
+    assert usage["server_tool_use"] == {"web_search_requests": 3, "kind": "y"}
+    assert [one["cache_creation"] for one in usage["iterations"]] == [
+        usage.get("cache_creation") for usage in told
+    ]
+
+
 def test_a_message_delta_without_usage_gets_the_sum_all_the_same():
     attempts = [Attempt(1, "send", usage=Usage(10, 4)), Attempt(2, "restart", usage=Usage(10, 5))]
     event = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
