@@ -48,11 +48,12 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
         names = enabled(installed())
         # what is saved is saved, whatever else runs
         plugins = None if "files" in names else [*names, "files"]
-        client = seawall.protect(anthropic.Anthropic(), plugins=plugins)
-        if not (client.api_key or client.auth_token or client.credentials):
-            raise click.UsageError("the SDK finds no key; set ANTHROPIC_API_KEY")
-        with saved or nullcontext():
-            message = ask(client)
+        with anthropic.Anthropic() as bare:
+            client = seawall.protect(bare, plugins=plugins)
+            if not (client.api_key or client.auth_token or client.credentials):
+                raise click.UsageError("the SDK finds no key; set ANTHROPIC_API_KEY")
+            with saved or nullcontext():
+                message = ask(client)
     except seawall.ConfigError as error:
         raise click.UsageError(str(error)) from error
     except NotSavedError as error:
