@@ -2,6 +2,8 @@
 
 import random
 import re
+import sys
+import threading
 
 import pytest
 from anthropic import APIConnectionError
@@ -101,6 +103,32 @@ def test_the_calls_of_the_suite_end_as_they_are_said_to():
 
 def test_the_same_plugin_without_the_mistake_conforms():
     assert_conforms(bad.Slots)
+
+
+def test_its_threads_begin_to_be_traced_one_after_another(monkeypatch):
+    # Python 3.11 raises where two do at once
+    settrace, in_use, overlaps = sys.settrace, threading.Lock(), []
+
+    def guarded(function):
+        if not in_use.acquire(blocking=False):
+            overlaps.append(function)
+            return
+        try:
+            for _ in range(2_000):
+                pass  # another thread has its turn
+            settrace(function)
+        finally:
+            in_use.release()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    monkeypatch.setattr(sys, "settrace", guarded)
+    try:
+        with Stage(bad.Slots) as stage:
+            assert list(checks.is_safe_in_threads(stage)) == []
+    finally:
+        sys.setswitchinterval(interval)
+    assert overlaps == []
 
 
 def test_what_does_not_wait_is_let_pass():

@@ -141,17 +141,23 @@ def is_safe_in_threads(stage: Stage) -> Iterator[str]:
     together = threading.Barrier(_THREADS)
     home = type(witness.plugin).__module__.partition(".")[0]
     unforeseen: set[str] = set()
+    one_at_a_time = threading.Lock()
+
+    def trace(switching: Any) -> None:
+        # Python 3.11 raises where two threads do it at once
+        with one_at_a_time:
+            sys.settrace(switching)
 
     def work(number: int) -> None:
         together.wait()
-        sys.settrace(_switching(home, random.Random(number)))  # noqa: S311 - repeatable
+        trace(_switching(home, random.Random(number)))  # noqa: S311 - repeatable
         try:
             with seawall.deadline(_SECONDS):
                 scene.run()
         except BaseException as error:  # noqa: BLE001 - a thread would keep it to itself, or print it
             unforeseen.add(f"{type(error).__name__}: {error}")
         finally:
-            sys.settrace(None)
+            trace(None)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(_THREADS)]
     for thread in threads:
