@@ -65,7 +65,7 @@ def run(client: anthropic.Anthropic, task: Task) -> tuple[str, bool]:
                 with seawall.deadline(task.seconds), client.messages.stream(**task.params) as stream:
                     return text_of(stream.get_final_message()), True
             except seawall.DeadlineExceededError as error:
-                return text_of(getattr(error, "partial_message", None)), False
+                return text_of(seawall.partial_message(error)), False
         case "stream=True":
             return "".join(map(delta_of, client.messages.create(stream=True, **task.params))), True
         case "messages.stream()":
@@ -116,7 +116,7 @@ async def in_time(client: anthropic.AsyncAnthropic, task: Task) -> tuple[str, bo
         async with asyncio.timeout(task.seconds):
             return text_of(await client.messages.create(**task.params)), True
     except TimeoutError as error:
-        return text_of(getattr(error, "partial_message", None)), False
+        return text_of(seawall.partial_message(error)), False
 
 
 async def aleft(client: anthropic.AsyncAnthropic, task: Task) -> str:

@@ -35,4 +35,5 @@ from .wire_errors import (
     ContinuationMismatchError as ContinuationMismatchError,
     StreamCutError as StreamCutError,
     TruncatedStreamError as TruncatedStreamError,
+    partial_message as partial_message,
 )

@@ -189,3 +189,12 @@ def hang_partial(
     vars(error).update(
         partial_message=kind.construct(**message) if message is not None else None, usage=usage
     )
+
+
+def partial_message(error: BaseException) -> Message | BetaMessage | None:
+    """What had come of the answer when a call ended in `error`; of `client.beta` it is a `BetaMessage`.
+
+    `None` where nothing had come, or the error is not of a protected `create`. Errors of the SDK have it as
+    an attribute of this name, too, of which a type checker cannot know.
+    """
+    return getattr(error, "partial_message", None)

@@ -11,9 +11,10 @@ from seawall_files.folder import Folder
 
 if TYPE_CHECKING:
     from anthropic.types import Message
+    from anthropic.types.beta import BetaMessage
 
 
-def text_of_message(message: "Message") -> str:
+def text_of_message(message: "Message | BetaMessage") -> str:
     """Return what is saved of an answer."""
     return "".join(block.text for block in message.content if block.type == "text")
 

@@ -42,6 +42,6 @@ def text_of(attempts: Sequence[seawall.EarlierAttempt]) -> str:
         try:
             message = client.messages.create(model="", max_tokens=1, messages=[])
         except _NotSentError as error:
-            message = getattr(error, "partial_message", None)
+            message = seawall.partial_message(error)
     blocks = message.content if message is not None else ()
     return "".join(block.text for block in blocks if block.type == "text")

@@ -163,7 +163,7 @@ def _shown(path: Path) -> Path:
 
 def _kept_in_a_file(error: BaseException) -> str:
     """Save what a call had of its answer that was to go to stdout; returns a sentence that says where."""
-    partial: Message | None = getattr(error, "partial_message", None)
+    partial = seawall.partial_message(error)
     text = text_of_message(partial) if partial is not None else ""
     if not text:
         return "nothing was received; nothing was written"
