@@ -110,6 +110,8 @@ class Call:
     beta: bool = False
     host: str = ""
     """Whom it goes to: host and port."""
+    provider: str = "anthropic"
+    """Whose platform that is, as spans of the SDK name it: `aws.bedrock`, `gcp.vertex_ai`."""
     account: str = ""
     """A digest of whose limits it uses: address and credentials. No key can be read out of it."""
     caller: str = ""

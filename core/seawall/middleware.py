@@ -122,6 +122,7 @@ class Protection(Middleware):
             stream=request.stream,
             beta=is_beta(request),
             host=httpx2.URL(str(self._client.base_url)).netloc.decode(),
+            provider=getattr(self._client, "_gen_ai_provider_name", "anthropic"),
             account=account_of(self._client),  # now: keys are exchanged
             store=self._store,
             state_dir=self._state_dir,

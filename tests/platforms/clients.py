@@ -34,6 +34,8 @@ class Platform:
     tokens: tuple[str, ...] = ()
     """The `authorization` of the first two requests, where tokens are handed out."""
     counts_tokens: bool = True
+    provider: str = "anthropic"
+    """By the conventions of OpenTelemetry."""
 
     def with_arguments(self, arguments: dict[str, Any]) -> "Platform":
         """The same with other arguments of the constructor."""
@@ -75,6 +77,7 @@ PLATFORMS = {
         path="",
         service="bedrock",
         counts_tokens=False,
+        provider="aws.bedrock",
     ),
     "BedrockMantle": Platform(
         anthropic.AnthropicBedrockMantle,
@@ -82,6 +85,7 @@ PLATFORMS = {
         lambda: KEYS,
         "anthropic.claude-opus-5-5",
         service="bedrock-mantle",
+        provider="aws.bedrock",
     ),
     "Vertex": Platform(
         anthropic.AnthropicVertex,
@@ -91,6 +95,7 @@ PLATFORMS = {
         Vertex,
         path="/v1",
         tokens=_FRESH,
+        provider="gcp.vertex_ai",
     ),
     "Foundry": Platform(
         anthropic.AnthropicFoundry,

@@ -6,11 +6,17 @@ from typing import Any
 
 import anthropic
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import seawall
 from calls import MESSAGES, SURFACES, Witness, plugins
 from platforms.clients import PLATFORMS, Platform, call, run
 from platforms.gateway import Gateway
+from seawall_progress import Progress
 from seawall_testkit import Fault, Simulator
 from seawall_testkit.grammar import violations
 
@@ -95,6 +101,28 @@ def test_a_refusal_keeps_its_class_and_what_the_platform_said(
     assert protected.value.status_code == status
     assert without_id(protected.value.body) == without_id(bare.value.body)
     assert "It will not do." in str(protected.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_metrics_name_the_provider_that_spans_of_the_sdk_name(platform: Platform, mode: str) -> None:
+    spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    tracers, meters = TracerProvider(), MeterProvider([reader])
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    params = {"model": platform.model, "max_tokens": 10, "messages": MESSAGES}
+
+    def create(bare: Any) -> Any:
+        client = seawall.protect(bare, plugins=[Progress(meter_provider=meters)])
+        return client.with_options(max_retries=0).messages.create(**params)
+
+    with Simulator() as simulator, Gateway(platform.dialect(), simulator) as gateway:
+        run(platform, mode, gateway, create, open_telemetry={"tracer_provider": tracers})
+    (span,) = spans.get_finished_spans()
+    told = reader.get_metrics_data()
+    meters.shutdown()
+    metrics = told.resource_metrics[0].scope_metrics[0].metrics
+    points = [point for metric in metrics for point in metric.data.data_points]
+    providers = {point.attributes["gen_ai.provider.name"] for point in points}
+    assert providers == {platform.provider} == {span.attributes["gen_ai.provider.name"]}
 
 
 @pytest.mark.parametrize(("mode", "surface"), SURFACES)

@@ -231,7 +231,7 @@ def test_how_a_call_ended_is_its_error_type(status, error, expected, told):
 
 
 def test_attributes_are_names_of_the_conventions(told):
-    followed = Followed(told)
+    followed = Followed(told, provider="aws.bedrock")
     attempt = followed.send()
     attempt.model, attempt.usage = f"{MODEL}-20261101", Usage(10, 20)
     followed.accept()
@@ -243,7 +243,7 @@ def test_attributes_are_names_of_the_conventions(told):
     )
     assert output == {
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "anthropic",
+        "gen_ai.provider.name": "aws.bedrock",
         "gen_ai.request.model": MODEL,
         "gen_ai.response.model": f"{MODEL}-20261101",
         "gen_ai.token.type": "output",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from seawall import Attempt, Call, Chunk, Outcome, Panel, wasted_output
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
 
     Attributes = Mapping[str, str | int]
-
-_OPERATION: Final = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}
 
 
 @dataclass(slots=True)
@@ -175,7 +173,11 @@ def _attributes(told: Instruments, call: Call, attempts: Sequence[Attempt]) -> d
     """Return what is told of attempts that asked one model, or of the call as far as there are none."""
     asked = next((attempt.asked for attempt in attempts if attempt.asked), call.model)
     served = next((attempt.model for attempt in reversed(attempts) if attempt.model), None)
-    attributes: dict[str, str | int] = {**_OPERATION, "gen_ai.request.model": told.models(asked)}
+    attributes: dict[str, str | int] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": call.provider,
+        "gen_ai.request.model": told.models(asked),
+    }
     if served:
         attributes["gen_ai.response.model"] = told.models(served)
     host = told.hosts(call.host)
