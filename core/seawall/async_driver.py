@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import httpx2
 from anthropic import AnthropicError, AsyncCallNext
+from anyio.lowlevel import RunVar
 
 from seawall.collector import outside_collector
 from seawall.connections import CONNECTIONS, running_loop
@@ -25,6 +26,9 @@ from seawall.steps import Abandoned, Accepted, Close, Send, Sleep, Step
 
 _loops: Final = weakref.WeakSet[asyncio.AbstractEventLoop]()
 """Those that calls were made in."""
+_threads: Final = RunVar[anyio.CapacityLimiter]("seawall_threads")
+"""What bounds the worker threads of an event loop: those of the program may all wait for its calls."""
+_MOST_THREADS: Final = 40
 
 
 class AsyncDriver(Driver):
@@ -123,7 +127,7 @@ class AsyncDriver(Driver):
             case Offload(work):
                 whole = _Whole(work)
                 try:
-                    return await anyio.to_thread.run_sync(whole)
+                    return await _in_thread(whole)
                 except Exception as error:  # noqa: BLE001 - the engine isolates the plugin it came from
                     return error
                 finally:
@@ -190,6 +194,14 @@ async def _until(
             yield data
 
 
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    limiter = _threads.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(_MOST_THREADS)
+        _threads.set(limiter)
+    return await anyio.to_thread.run_sync(work, limiter=limiter)
+
+
 class _Stranded:
     """Ends the call of a stream that nobody has any more, where asyncio cannot: its loop was closed."""
 
@@ -241,7 +253,7 @@ class _Whole:
         while not self._ended.is_set():
             # the task is cancelled, and again perhaps: nobody hears what the work returns or raises
             with suppress(Exception, anyio.get_cancelled_exc_class()):
-                await anyio.to_thread.run_sync(self._finish)
+                await _in_thread(self._finish)
 
     def _finish(self) -> None:
         self()

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -14,6 +15,9 @@ from seawall.async_driver import AsyncDriver
 from seawall.call import Call
 from seawall.driver import running
 from seawall_testkit import Simulator
+
+THREADS = 40
+"""Those that calls of one event loop may have at work at once."""
 
 
 async def turns():
@@ -99,30 +103,77 @@ def test_a_call_that_is_cancelled_as_it_ends_ends_for_every_plugin(times):
 
 
 def test_work_at_the_end_is_done_though_the_call_is_cancelled_before_a_thread_is_free():
-    seen, released = [], threading.Event()
-    plugin = Ending("ended", seen)
+    seen, working, released, is_asked = [], [], threading.Event(), asyncio.Event()
+
+    class Slow:
+        def _work(self):
+            working.append(self)
+            assert released.wait(60)
+
+        @seawall.hookimpl
+        def pre_request(self, call):
+            return seawall.Offload(self._work)
+
+    class Last:
+        @seawall.hookimpl
+        def post_response(self, call):
+            is_asked.set()
+            return seawall.Offload(lambda: seen.append("ended"))
 
     async def cancelled(url):
-        limiter = anyio.to_thread.current_default_thread_limiter()
         async with anthropic.AsyncAnthropic(base_url=url, api_key="test") as bare:
-            client = seawall.protect(bare, plugins=[plugin])
-            stream = await client.messages.create(model=MODEL, max_tokens=10, messages=MESSAGES, stream=True)
-            limiter.total_tokens = 1
-            blocking = asyncio.create_task(anyio.to_thread.run_sync(released.wait, 60))
-            await turns()
-            task = asyncio.create_task(_drained(stream))
-            while not limiter.statistics().tasks_waiting:  # noqa: ASYNC110 - it has no event for that
+            slow, client = (seawall.protect(bare, plugins=[plugin]) for plugin in (Slow(), Last()))
+            params = {"model": MODEL, "max_tokens": 10, "messages": MESSAGES}
+            others = [asyncio.create_task(slow.messages.create(**params)) for _ in range(THREADS)]
+            stream = await client.messages.create(**params, stream=True)
+            while len(working) < THREADS:  # noqa: ASYNC110 - they have no event of the loop
                 await asyncio.sleep(0)
+            task = asyncio.create_task(_drained(stream))
+            await is_asked.wait()
+            await turns()
+            assert not seen
             task.cancel()
             await turns()
             released.set()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert await blocking
+            await asyncio.gather(*others)
 
     with Simulator() as simulator:
         asyncio.run(cancelled(simulator.base_url))
     assert seen == ["ended"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_calls_need_no_thread_that_the_program_may_have_taken(backend):
+    class Busy:
+        @seawall.hookimpl
+        def pre_request(self, call):
+            return seawall.Offload(lambda: None)
+
+    async def beside(url):
+        limiter, ended = anyio.to_thread.current_default_thread_limiter(), threading.Event()
+        params = {"model": MODEL, "max_tokens": 10, "messages": MESSAGES}
+        in_time = []
+
+        async def wait_for_the_call():
+            in_time.append(await anyio.to_thread.run_sync(ended.wait, 20))
+
+        async with anthropic.AsyncAnthropic(base_url=url, api_key="test") as bare:
+            client = seawall.protect(bare, plugins=[Busy()])
+            # for its first request the SDK itself asks for a thread
+            await client.messages.create(**params)
+            limiter.total_tokens = 1
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait_for_the_call)
+                while not limiter.borrowed_tokens:
+                    await anyio.lowlevel.checkpoint()
+                await client.messages.create(**params)
+                ended.set()
+        return in_time
+
+    with Simulator() as simulator:
+        assert anyio.run(beside, simulator.base_url, backend=backend) == [True]
 
 
 async def _drained(stream):
