@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import hiredis
 import redis
@@ -45,6 +46,10 @@ class RedisConnections:
     def __init__(self, url: str, *, timeout: float) -> None:
         self._url, self._timeout = url, timeout
         self._pool = self._new_pool()
+        parts = urlsplit(url)
+        if parts.scheme != "unix" and parts.path.strip("/") and "db" not in self._pool.connection_kwargs:
+            # `redis` takes number 0, whose books are those of others
+            raise ValueError("the database of the address is no number")
         try:
             # an option that there is not is an error of each connection, and not of the pool
             self._pool.connection_class(**self._pool.connection_kwargs)

@@ -167,7 +167,8 @@ def _redis(url: str) -> Store:
         return RedisStore(url)
     except ValueError as error:
         raise ConfigError(
-            f"state = {shown(url)}: not an address of a Redis server with options of `redis.Redis.from_url`"
+            f'state = {shown(url)}: not an address of a Redis server, "redis://host:port/number", '
+            "with options of `redis.Redis.from_url`"
         ) from error
 
 

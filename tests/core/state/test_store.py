@@ -88,6 +88,20 @@ def test_an_option_that_redis_does_not_have_is_an_error_at_once(url):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["redis://host/test", "rediss://:hunter2@host:6380/0x1"])
+def test_a_database_that_is_no_number_is_an_error_and_not_number_0(url):
+    with pytest.raises(ConfigError, match='Redis server, "redis://host:port/number"') as caught:
+        open_store(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://host", "redis://host/", "redis://host/?db=3", "redis://host/a?db=3"]
+)
+def test_a_database_may_be_left_out_or_be_an_option(url):
+    open_store(url).close()
+
+
 def test_state_that_cannot_be_written_is_kept_in_memory_and_said_once(tmp_path, caplog):
     (tmp_path / "file").touch()
     with open_store("sqlite", tmp_path / "file") as store:
