@@ -82,6 +82,8 @@ def on_chunk(call: "Call", chunk: "Chunk") -> "Stop | Cut | None":
     """An SSE event of an attempt arrived, pings included; the caller has not seen it yet.
 
     Called for every event of every attempt, so keep it short: it may put into a bounded buffer and no more.
+    An answer that is not streamed on the wire has no events; who must see every answer says
+    `Amend(stream=True)` in `pre_request`.
 
     Combination: every hook sees every chunk; the first `Stop` or `Cut` wins.
     """

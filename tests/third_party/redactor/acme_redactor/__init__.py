@@ -48,12 +48,13 @@ class Redactor:
 
     # last: what others amend is looked at by nobody else
     @hookimpl(trylast=True)
-    def pre_request(self, call: Call) -> Amend | None:
+    def pre_request(self, call: Call) -> Amend:
         call.state.pop(self, None)  # what came in an attempt that broke
         asked = {key: call.params[key] for key in ("messages", "system") if key in call.params}
         redacted = {key: self._redacted(value) for key, value in asked.items()}
         changed = {key: value for key, value in redacted.items() if value != asked[key]}
-        return Amend(params=changed) if changed else None
+        # an answer that is not streamed has no chunks to look at
+        return Amend(params=changed, stream=True)
 
     @hookimpl
     def on_chunk(self, call: Call, chunk: Chunk) -> Stop | None:

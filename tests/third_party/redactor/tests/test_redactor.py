@@ -42,11 +42,11 @@ def test_a_question_without_secrets_is_sent_as_it_is(protected, simulator):
 
 
 @pytest.mark.simulator(answer=[blocks.text("It is key-0123abcd, of course.")], tokens_per_event=1)
-def test_an_answer_that_holds_a_secret_is_stopped_though_it_comes_in_pieces(protected):
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "waited for"])
+def test_an_answer_that_holds_a_secret_is_stopped_though_it_comes_in_pieces(stream, protected):
     client = protected("streaming", Redactor(SETTINGS))
     with pytest.raises(seawall.StreamStoppedError) as caught:
-        for _ in asked(client, "Which?", stream=True):
-            pass
+        list(asked(client, "Which?", stream=stream))
     assert caught.value.plugin == "Redactor"
     assert "key-0123abcd" not in str(caught.value)
 
