@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 Way = Literal["send", "restart", "prefill", "user_turn"]
 """How an attempt goes about the message: the first send, all over again, or on from what there is."""
-_OF_A_MESSAGE: Final = ("id", "type", "role", "model", "content", "stop_reason", "usage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,6 @@ class Answer:
         if not isinstance(self.message, Mapping):
             msg = f"Answer takes a message as a mapping, not a {type(self.message).__name__}"
             raise ValueError(msg)  # noqa: TRY004 - one class for all decisions
-
-    @property
-    def missing(self) -> Sequence[str]:
-        """What a whole message has, and this one has not."""
-        return [key for key in _OF_A_MESSAGE if self.message.get(key) is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +115,16 @@ class Resume:
     default is documented: https://platform.claude.com/docs/en/build-with-claude/streaming (error
     recovery)."""
 
+    def __post_init__(self) -> None:
+        # it is looked at when the message has broken: too late to find that it cannot go on
+        if self.hold not in ("none", "blocks"):
+            raise ValueError(f"Resume.hold = {self.hold!r}: 'none' or 'blocks' is expected")
+        tokens = self.continue_after_tokens
+        if not isinstance(tokens, int) or tokens < 0:
+            raise ValueError(f"Resume.continue_after_tokens = {tokens!r}: an integer, 0 or more, is expected")
+        if not self.prompt or not isinstance(self.prompt, str):
+            raise ValueError(f"Resume.prompt = {self.prompt!r}: a text is expected")
+
 
 @dataclass(frozen=True, slots=True)
 class Amend:
@@ -148,9 +152,11 @@ class Amend:
             raise ValueError(
                 "Amend.params has 'stream'; what is streamed on the wire is said by Amend(stream=True)"
             )
-        if odd := [name for name, value in self.headers.items() if not isinstance(value, str)]:
+        if self.stream not in (None, True, False):
+            raise ValueError(f"Amend.stream = {self.stream!r}: True, False or None is expected")
+        if odd := [pair for pair in self.headers.items() if not all(isinstance(part, str) for part in pair)]:
             # the value may be a key, which belongs into no message
-            raise ValueError(f"Amend.headers[{odd[0]!r}] is no text")
+            raise ValueError(f"Amend.headers[{odd[0][0]!r}]: name and value are texts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,11 @@ class Offload:
     """
 
     work: Callable[[], Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.work):
+            msg = f"Offload takes a function without arguments, not a {type(self.work).__name__}"
+            raise ValueError(msg)  # noqa: TRY004 - one class for all decisions
 
 
 ANSWERS: Final[Mapping[str, tuple[type[Any], ...]]] = {

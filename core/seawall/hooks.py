@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pluggy
 
 from seawall.decisions import ANSWERS, Amend, Answer, GiveUp, Offload, Redirect, Reject, Replay, Retry, Wait
 from seawall.errors import ConfigError, PluginError
+from seawall.frames import events_of, frame_of
 
 _log = logging.getLogger("seawall.hooks")
+_OF_A_MESSAGE: Final = ("id", "type", "role", "model", "content", "stop_reason", "usage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,10 @@ class CallHooks:
     def checked(self, hook: Implementation, name: str, decision: Any) -> Any:
         """Return a decision that may answer hook `name`; another one is a failure of its plugin."""
         if decision is None or isinstance(decision, ANSWERS[name]):
-            missing = decision.missing if isinstance(decision, Answer) else ()
-            if not missing:
+            said = _answer_complaint(decision.message) if isinstance(decision, Answer) else None
+            if said is None:
                 return decision
-            error: Exception = ValueError(f"the message of its Answer lacks {', '.join(missing)}")
+            error: Exception = ValueError(f"the message of its Answer {said}")
         else:
             work = () if name == "on_chunk" else (Offload,)
             valid = ", ".join(["None", *(kind.__name__ for kind in (*ANSWERS[name], *work))])
@@ -171,6 +173,25 @@ class CallHooks:
             if count is not None:
                 self.isolate(hook, "estimate_tokens", ValueError(f"{count!r} is no number of tokens"))
         return len(text) // 4
+
+
+def _answer_complaint(message: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a message that a caller shall get, as an answer or as a stream."""
+    if missing := [key for key in _OF_A_MESSAGE if message.get(key) is None]:
+        return f"lacks {', '.join(missing)}"
+    content, usage = message["content"], message["usage"]
+    if not isinstance(content, list | tuple) or not all(isinstance(block, Mapping) for block in content):
+        return "has a content that is no list of blocks"
+    if not isinstance(usage, Mapping):
+        return "has a usage that is no mapping"
+    try:
+        for event in events_of(message):
+            frame_of(event)
+    except KeyError as error:
+        return f"has a block without {error}"
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"is no JSON ({error})"
+    return None
 
 
 def _unsendable(params: Mapping[str, Any]) -> Exception | None:

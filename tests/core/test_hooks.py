@@ -26,6 +26,7 @@ from seawall import (
     Reject,
     Replay,
     RequestRejectedError,
+    Resume,
     Retry,
     SeawallError,
     Stop,
@@ -346,14 +347,37 @@ def test_a_reject_without_an_exception_is_refused_where_it_is_made() -> None:
         Reject("too dear")  # type: ignore[arg-type]
 
 
+WHOLE = dict.fromkeys(("id", "type", "role", "model", "stop_reason"), "something") | {
+    "content": [{"type": "text", "text": "Hi."}],
+    "usage": {"output_tokens": 1},
+}
+
+
 @pytest.mark.parametrize("lacks", ["id", "type", "role", "model", "content", "stop_reason", "usage"])
 def test_an_answer_with_half_a_message_is_the_fault_of_its_plugin(lacks: str) -> None:
-    whole = dict.fromkeys(("id", "type", "role", "model", "content", "stop_reason", "usage"), "something")
     guard = Implementation("guard", True, print)
-    assert CallHooks(Hooks()).checked(guard, "pre_request", Answer(whole)) == Answer(whole)
-    for half in (whole | {lacks: None}, {key: value for key, value in whole.items() if key != lacks}):
+    assert CallHooks(Hooks()).checked(guard, "pre_request", Answer(WHOLE)) == Answer(WHOLE)
+    for half in (WHOLE | {lacks: None}, {key: value for key, value in WHOLE.items() if key != lacks}):
         with pytest.raises(PluginError, match=f"'guard' .* the message of its Answer lacks {lacks}"):
             CallHooks(Hooks()).checked(guard, "pre_request", Answer(half))
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"content": "Hi."}, "has a content that is no list of blocks"),
+        ({"content": ["Hi."]}, "has a content that is no list of blocks"),
+        ({"content": [{"text": "Hi."}]}, "has a block without 'type'"),
+        ({"content": [{"type": "text"}]}, "has a block without 'text'"),
+        ({"content": [{"type": "tool_use"}]}, "has a block without 'input'"),
+        ({"content": [{"type": "text", "text": {"Hi."}}]}, r"is no JSON \(Object of type set .*\)"),
+        ({"usage": 5}, "has a usage that is no mapping"),
+    ],
+)
+def test_an_answer_that_no_caller_could_read_is_the_fault_of_its_plugin(part: Any, said: str) -> None:
+    guard = Implementation("guard", True, print)
+    with pytest.raises(PluginError, match=f"'guard' failed .* the message of its Answer {said}"):
+        CallHooks(Hooks()).checked(guard, "pre_request", Answer(WHOLE | part))
 
 
 def test_an_answer_without_a_message_is_refused_where_it_is_made() -> None:
@@ -367,13 +391,41 @@ def test_an_answer_without_a_message_is_refused_where_it_is_made() -> None:
         ({"params": ["x"]}, "Amend.params takes a Mapping, not a list"),
         ({"params": {"stream": True}}, r"Amend.params has 'stream'; .* said by Amend\(stream=True\)"),
         ({"headers": None}, "Amend.headers takes a Mapping, not a NoneType"),
-        ({"headers": {"x-team": 1}}, r"Amend.headers\['x-team'\] is no text"),
+        ({"headers": {"x-team": 1}}, r"Amend.headers\['x-team'\]: name and value are texts"),
+        ({"headers": {5: "x"}}, r"Amend.headers\[5\]: name and value are texts"),
+        ({"stream": "yes"}, "Amend.stream = 'yes': True, False or None is expected"),
         ({"resume": "blocks"}, "Amend.resume takes a Resume, not a str"),
     ],
 )
 def test_an_amend_of_the_wrong_kind_is_refused_where_it_is_made(amended: Any, said: str) -> None:
     with pytest.raises(ValueError, match=f"{said}$"):
         Amend(**amended)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"hold": "block"}, "Resume.hold = 'block': 'none' or 'blocks' is expected"),
+        (
+            {"continue_after_tokens": "9"},
+            "Resume.continue_after_tokens = '9': an integer, 0 or more, is expected",
+        ),
+        (
+            {"continue_after_tokens": -1},
+            "Resume.continue_after_tokens = -1: an integer, 0 or more, is expected",
+        ),
+        ({"prompt": 5}, "Resume.prompt = 5: a text is expected"),
+        ({"prompt": ""}, "Resume.prompt = '': a text is expected"),
+    ],
+)
+def test_a_way_to_go_on_that_is_none_is_refused_before_the_message_breaks(wrong: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        Resume(**wrong)
+
+
+def test_work_that_cannot_be_called_is_refused_where_it_is_made() -> None:
+    with pytest.raises(ValueError, match="Offload takes a function without arguments, not a int"):
+        Offload(5)  # type: ignore[arg-type]
 
 
 # -- combination of `pre_request`
