@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from seawall import hookspecs
 from seawall.settings import NoSettings
-from seawall.wording import hint, told
+from seawall.wording import hint, shown, told
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -52,7 +52,7 @@ def class_complaint(plugin_class: object, value: str) -> str | None:
 
 def complaint(manager: pluggy.PluginManager, plugin: object) -> str | None:
     """Return what is wrong with a plugin that shall be registered with `manager`."""
-    if said := _version_complaint(plugin):
+    if said := _version_complaint(plugin) or _instance_complaint(manager, plugin):
         return said
     specs = {name: list(caller.spec.argnames) for name, caller in vars(manager.hook).items() if caller.spec}
     there: set[str] = set()
@@ -99,6 +99,14 @@ def _version_complaint(plugin: object) -> str | None:
     what = "seawall-core" if version > ours else "the plugin"
     written = f"it is written for version {version} of the plugin API"
     return f"{written}, and this Seawall has version {ours}; upgrade {what}"
+
+
+def _instance_complaint(manager: pluggy.PluginManager, plugin: object) -> str | None:
+    if not isinstance(required := getattr(plugin, "required", True), bool):
+        return f"required = {shown(required)}: True or False is expected"
+    if other := next((name for name, there in manager.list_name_plugin() if there == plugin), None):
+        return f"it is equal to plugin {other!r}, and cannot be told from it; a dataclass needs eq=False"
+    return None
 
 
 def _absence_complaint(plugin: object, there: Collection[str], hooks: Iterable[str]) -> str | None:

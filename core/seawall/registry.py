@@ -18,7 +18,7 @@ from seawall.fitness import class_complaint, complaint, import_complaint, model_
 from seawall.hooks import Hooks
 from seawall.settings import TOP, Configuration
 from seawall.state import Store, StoreUnavailableError, shared_store, state_folder
-from seawall.wording import hint, told
+from seawall.wording import hint, shown, told
 
 GROUP: Final = "seawall"
 STANDARD: Final = ("streaming", "backoff", "tokens", "progress", "files")
@@ -195,8 +195,22 @@ def instances(
 
 
 def name_of(plugin: object) -> str:
-    """Return the name of an entry: itself, or the `name` of an instance, or that of its class."""
-    return plugin if isinstance(plugin, str) else str(getattr(plugin, "name", type(plugin).__name__))
+    """Return the name of an entry: itself, or the `name` of an instance, or that of its class.
+
+    Raises:
+        ConfigError: The `name` is no text, or cannot be read.
+    """
+    if isinstance(plugin, str):
+        return plugin
+    kind = type(plugin)
+    whose = f"plugin {kind.__module__}.{kind.__qualname__}"
+    try:
+        name = getattr(plugin, "name", kind.__name__)
+    except Exception as error:
+        raise ConfigError(f"{whose}: its `name` cannot be read: {told(error)}") from error
+    if not (isinstance(name, str) and name):
+        raise ConfigError(f"{whose}: name = {shown(name)}: a text is expected")
+    return name
 
 
 def _given(plugins: Sequence[str | object], there: Mapping[str, Installed]) -> list[Any]:
@@ -220,10 +234,11 @@ def entry_complaints(
     """Yield the number of each entry of `plugins` that is wrong, from 0, and what is wrong with it."""
     seen = set()
     for number, entry in enumerate(entries):
-        name = name_of(entry)
         if isinstance(entry, type):
             yield number, f"{entry.__name__} is a class; give its name or an instance"
-        elif isinstance(entry, str) and name not in there:
+            continue
+        name = name_of(entry)
+        if isinstance(entry, str) and name not in there:
             how = f"; install it: pip install seawall-{name}" if name in STANDARD else hint(name, there)
             yield number, f"no plugin {name!r} is installed{how}"
         elif name in seen:
@@ -242,12 +257,14 @@ def manager_of(plugins: Mapping[str, object]) -> pluggy.PluginManager:
     manager = new_manager()
     # pluggy asks the last registered first
     for name, plugin in reversed(list(plugins.items())):
-        if said := complaint(manager, plugin):
-            raise ConfigError(f"{_whose(name, plugin)}: {said}")
         try:
-            manager.register(plugin, name)
-        except (pluggy.PluginValidationError, ValueError) as error:
-            raise ConfigError(f"{_whose(name, plugin)} does not fit: {error}") from error
+            if not (said := complaint(manager, plugin)):
+                manager.register(plugin, name)
+        except Exception as error:
+            # to look at it runs code of its own: properties, `__getattr__`, `__dir__`, `__eq__`
+            raise ConfigError(f"{_whose(name, plugin)} cannot be looked at: {told(error)}") from error
+        if said:
+            raise ConfigError(f"{_whose(name, plugin)}: {said}")
     return manager
 
 

@@ -586,7 +586,88 @@ def test_two_plugins_that_are_equal_do_not_fit() -> None:
 
         __hash__ = None  # type: ignore[assignment]
 
-    assert "plugin 'one'" in refusal(None, [Equal("one"), Equal("two")])
+    said = "it is equal to plugin 'two', and cannot be told from it; a dataclass needs eq=False"
+    assert refusal(None, [Equal("one"), Equal("two")]).endswith(f"plugin 'one' ({told_of(Equal)}): {said}")
+
+
+class Looked(Backoff):
+    """Of which the subclasses do not like to be looked at."""
+
+
+class NamedByMethod(Looked):
+    def name(self) -> str:
+        return "guard"
+
+
+class Nameless(Looked):
+    name = ""
+
+
+class RaisesName(Looked):
+    @property
+    def name(self) -> str:
+        raise LookupError("not yet")
+
+
+class RaisesAll(Looked):
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(f"no {name}")
+
+
+class RaisesRequired(Looked):
+    @property
+    def required(self) -> bool:
+        raise LookupError("not yet")
+
+
+class RaisesVersion(Looked):
+    @property
+    def seawall_api(self) -> int:  # type: ignore[override]
+        raise LookupError("not yet")
+
+
+class RaisesDir(Looked):
+    def __dir__(self) -> list[str]:
+        raise LookupError("not yet")
+
+
+class RaisesEqual(Looked):
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError("not yet")
+
+
+class RequiredByWord(Looked):
+    required = "no"
+
+
+LOOKED = [
+    (NamedByMethod, "{plugin}: name = <bound method NamedByMethod.name of "),
+    (Nameless, "{plugin}: name = '': a text is expected"),
+    (RaisesName, "{plugin}: its `name` cannot be read: LookupError: not yet"),
+    (RaisesAll, "{plugin}: its `name` cannot be read: LookupError: no name"),
+    (RaisesRequired, "{instance} cannot be looked at: LookupError: not yet"),
+    (RaisesVersion, "{instance} cannot be looked at: LookupError: not yet"),
+    (RaisesDir, "{instance} cannot be looked at: LookupError: not yet"),
+    (RaisesEqual, "{instance} cannot be looked at: LookupError: not yet"),
+    (RequiredByWord, "{instance}: required = 'no': True or False is expected"),
+]
+
+
+@pytest.mark.parametrize(("kind", "expected"), LOOKED, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_plugin_that_cannot_be_looked_at_is_refused_by_its_class(kind: type, expected: str) -> None:
+    where = told_of(kind)
+    said = expected.format(plugin=f"plugin {where}", instance=f"plugin {kind.__name__!r} ({where})")
+    assert refusal(None, [kind(), Streaming()]).startswith(said)
+
+
+def test_a_class_with_a_property_for_its_name_is_refused_as_a_class() -> None:
+    assert "RaisesName is a class; give its name or an instance" in refusal(None, [RaisesName])
+
+
+def told_of(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def test_an_implementation_of_a_hook_of_a_later_version_may_be_optional() -> None:

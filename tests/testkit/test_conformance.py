@@ -172,6 +172,16 @@ def test_what_a_start_would_refuse_is_refused_in_its_words():
         assert_conforms(Unmarked)
 
 
+def test_a_property_is_not_run():
+    class Lazy(bad.NamesTheCall):
+        @property
+        def connection(self):
+            raise LookupError("not connected yet")
+
+    with Stage(Lazy) as stage:
+        assert stage.new_witness().plugin.pre_request
+
+
 def test_a_plugin_in_the_place_of_its_class_is_refused():
     with pytest.raises(TypeError, match=r"Slots object at .*: the class of a plugin is expected"):
         assert_conforms(bad.Slots())

@@ -39,7 +39,7 @@ def _row(plugin: Installed, running: dict[str, object]) -> tuple[str, ...]:
     told = (plugin.name, plugin.version, plugin.distribution, _runs(plugin, list(running)))
     if plugin.name not in running and plugin.name not in FIRST_PARTY:
         return (*told, "-", "-")
-    known = running.get(plugin.name) or plugin.load()
+    known = running[plugin.name] if plugin.name in running else plugin.load()
     is_required = getattr(known, "required", True)
     return (*told, "yes" if is_required else "no", ", ".join(implemented(new_manager(), known)))
 

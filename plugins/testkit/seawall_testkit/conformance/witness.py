@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seawall import Amend, Answer, Call, Cut, GiveUp, Offload, Redirect, Reject, Retry, Stop, Wait
+from seawall.fitness import new_manager
 from seawall_testkit.conformance.watch import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_MARK = "seawall_impl"
-"""Where `seawall.hookimpl` leaves its options on a function."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,13 @@ class Witness:
         """What blocked in its hooks."""
         self.is_watched = False
         """Whether what blocks in a hook is noted."""
+        manager = new_manager()
         for attribute in dir(plugin):
-            method = getattr(plugin, attribute, None)
-            options = getattr(method, _MARK, None) if inspect.isroutine(method) else None
+            # properties are not run: a start does not either
+            options = manager.parse_hookimpl_opts(plugin, attribute)
             if options is not None:
-                setattr(self, attribute, self._witnessed(method, options["specname"] or attribute))
+                hook = options["specname"] or attribute
+                setattr(self, attribute, self._witnessed(getattr(plugin, attribute), hook))
 
     def answers(self, hook: str, kinds: type | tuple[type, ...] = object) -> list[Said]:
         """Return what it answered to a hook that is of a kind."""
