@@ -150,8 +150,8 @@ class Configuration:
         made, wrong = read(model, table)
         if made is not None:
             return made
-        source = self.source(place_of(wrong[0], path))
-        said = complaint(wrong[0], model, path, as_json=source.is_variable)
+        source = self.source(place_of(wrong[0], table, path))
+        said = complaint(wrong[0], model, table, path, as_json=source.is_variable)
         raise ConfigError(f"{source.name}: {said}")
 
 

@@ -2,8 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import AliasChoices, BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -45,21 +46,27 @@ def told(error: BaseException) -> str:
 
 
 def complaint(
-    error: "ErrorDetails", model: type[BaseModel], path: Sequence[str], *, as_json: bool = False
+    error: "ErrorDetails",
+    model: type[BaseModel],
+    table: object,
+    path: Sequence[str],
+    *,
+    as_json: bool = False,
 ) -> str:
-    """Return what pydantic found wrong with the table at `path`, an instance of `model`.
+    """Return what pydantic found wrong with the `table` at `path`, an instance of `model`.
 
     Args:
         error: One of its errors.
         model: That of the table.
+        table: What it was read from.
         path: Where the table is.
         as_json: Whether the value was said as JSON.
     """
-    where = place_of(error, path)
+    where = place_of(error, table, path)
     key = ".".join(where)
     if error["type"] == "extra_forbidden":
-        table = _model_in(_annotation_at(model, error["loc"][:-1]))
-        return unknown(where, _settings(table) if table else ())
+        tables = _tables_in(_annotations_at(model, error["loc"][:-1]))
+        return unknown(where, [name for table in tables for name in _settings(table)])
     if error["type"] == "missing":
         return f"{key} is missing; it has no default"
     said = " ".join(error["msg"].split())
@@ -69,9 +76,21 @@ def complaint(
     return f"{key} = {shown_at(error['input'], model, error['loc'])}: {said}"
 
 
-def place_of(error: "ErrorDetails", path: Sequence[str]) -> tuple[str, ...]:
-    """Return the path of the setting that an error about the table at `path` is about."""
-    return (*path, *map(str, error["loc"]))
+def place_of(error: "ErrorDetails", table: object, path: Sequence[str]) -> tuple[str, ...]:
+    """Return the path of the setting that an error about the `table` at `path` is about.
+
+    What pydantic calls a member of a union is in its `loc` too, and in no file.
+    """
+    where, value = list(path), table
+    for left, part in zip(range(len(error["loc"]))[::-1], error["loc"], strict=True):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(part, int):
+            value = value[part] if isinstance(value, list | tuple) else None
+        elif left or error["type"] != "missing":
+            continue
+        where.append(str(part))
+    return tuple(where)
 
 
 def unknown(where: Sequence[str], valid: Iterable[str]) -> str:
@@ -90,7 +109,7 @@ def hint(name: str, valid: Iterable[str]) -> str:
 
 def shown_at(value: object, model: type[BaseModel] | None, loc: Iterable[str | int]) -> str:
     """Return the value at `loc` inside a table as an error shows it: not where a secret may be in it."""
-    return "***" if _holds_secret(_annotation_at(model, loc)) else shown(value)
+    return "***" if any(map(_holds_secret, _annotations_at(model, loc))) else shown(value)
 
 
 def shown(value: object) -> str:
@@ -110,34 +129,63 @@ def written(name: str, field: FieldInfo) -> str:
     return alias if isinstance(alias, str) else name
 
 
-def _settings(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    return {written(name, field): field for name, field in model.model_fields.items()}
+def _settings(table: type[Any]) -> dict[str, Any]:
+    """Return the types of the settings in a table: of a model, a dataclass or a `TypedDict`."""
+    if issubclass(table, BaseModel):
+        return {written(name, field): field.annotation for name, field in table.model_fields.items()}
+    try:
+        return get_type_hints(table)
+    except NameError:
+        # pydantic found names that cannot be found from here: any of them may be that of a secret
+        return dict.fromkeys(table.__annotations__, SecretStr)
 
 
-def _annotation_at(model: type[BaseModel] | None, loc: Iterable[str | int]) -> Any:
-    """Return the type of the setting at `loc` inside a table."""
-    annotation: Any = model
+def _annotations_at(model: type[BaseModel] | None, loc: Iterable[str | int]) -> Sequence[Any]:
+    """Return the types that the setting at `loc` inside a table may have; several in a union of tables."""
+    found: Sequence[Any] = [model]
     for part in loc:
-        # what is no setting is an index or the name of a table among tables
-        table = _model_in(annotation)
-        if table and (field := _settings(table).get(str(part))):
-            annotation = field.annotation
-    return annotation
+        tables = _tables_in(found)
+        named = [table for table in tables if _is_named(table, part)] if len(tables) > 1 else []
+        fields = [_settings(table)[str(part)] for table in tables if str(part) in _settings(table)]
+        # what is neither is an index, the name of a table among tables, or a type that is no table
+        found = named or fields or found
+    return found
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the model an annotation speaks of, as in `list[Budget] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
+def _is_named(table: type[Any], part: str | int) -> bool:
+    """Whether pydantic calls a table of a union so: by its class, or by a value that tells which it is."""
+    tags = (get_args(kind) for kind in _settings(table).values() if get_origin(kind) is Literal)
+    return part in (table.__name__, *(tag for values in tags for tag in values))
+
+
+def _tables_in(annotations: Iterable[Any]) -> list[type[Any]]:
+    """Return the tables that annotations speak of, as in `list[Budget] | None`."""
+    found: list[type[Any]] = []
+    for annotation in annotations:
+        is_table = isinstance(annotation, type) and (
+            issubclass(annotation, BaseModel) or is_dataclass(annotation) or _is_typed_dict(annotation)
+        )
+        found += [annotation] if is_table else _tables_in(_parts(annotation))
+    return found
+
+
+def _is_typed_dict(kind: type[Any]) -> bool:
+    # those of `typing_extensions`, which pydantic takes on older Pythons, are none to `typing`
+    return issubclass(kind, dict) and hasattr(kind, "__required_keys__")
+
+
+def _parts(annotation: Any) -> Sequence[Any]:
+    """Return the types that an annotation is made of: its arguments, or what it is another name for."""
+    named = getattr(annotation, "__value__", None) or getattr(annotation, "__supertype__", None)
+    return get_args(annotation) if named is None else (named,)
 
 
 def _holds_secret(annotation: Any, seen: Sequence[Any] = ()) -> bool:
-    """Whether an annotation, or a model it speaks of, has a type for secrets."""
-    kind, parts = get_origin(annotation) or annotation, get_args(annotation)
+    """Whether an annotation, or a table it speaks of, has a type for secrets."""
+    kind, parts = get_origin(annotation) or annotation, _parts(annotation)
     if isinstance(kind, type) and issubclass(kind, Secret | SecretBytes | SecretStr):
         return True
-    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
+    if kind in _tables_in([kind]) and kind not in seen:
         seen = (*seen, kind)
-        parts = (*parts, *(field.annotation for field in kind.model_fields.values()))
+        parts = (*parts, *_settings(kind).values())
     return any(_holds_secret(part, seen) for part in parts)

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence  # noqa: TC003 - pydantic reads it
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NewType
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from typing_extensions import TypeAliasType, TypedDict
 
 from seawall import ConfigError
 from seawall.settings import Configuration
@@ -595,6 +597,109 @@ def test_an_error_tells_no_value_that_may_hold_a_secret(said: Any, expected: str
     with pytest.raises(ConfigError) as caught:
         Configuration({"login": said}).table("login", Login)
     assert str(caught.value) == f"settings given to protect(): {expected}"
+
+
+class ToFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["file"] = "file"
+    token: str = ""
+    path: str
+
+
+class ToNet(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["net"] = "net"
+    token: SecretStr = Field(SecretStr("k" * 9), min_length=9)
+    url: str = ""
+
+
+@dataclass
+class Account:
+    password: SecretStr
+    number: int = 0
+
+
+class Pair(TypedDict):
+    password: SecretStr
+
+
+Password = NewType("Password", SecretStr)
+Hidden = TypeAliasType("Hidden", SecretStr)
+
+
+class Sinks(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sink: Annotated[ToFile | ToNet, Field(discriminator="kind")] | None = None
+    sinks: list[ToFile | ToNet] = []
+    level: int | Literal["auto"] = "auto"
+    account: Account | None = None
+    pair: Pair | None = None
+    password: Password | None = None
+    hidden: Hidden | None = None
+
+
+SHORT = "value should have at least 9 items after validation, not 7"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"sink": {"kind": "file", "path": 3}}, "sinks.sink.path = 3: input should be a valid string"),
+        ({"sink": {"kind": "file"}}, "sinks.sink.path is missing; it has no default"),
+        (
+            {"sink": {"kind": "net", "adress": ""}},
+            "unknown setting 'sinks.sink.adress'; valid here: kind, token, url",
+        ),
+        (
+            {"sink": {"kind": "net", "tokens": ""}},
+            "unknown setting 'sinks.sink.tokens'; did you mean 'token'?",
+        ),
+        ({"sinks": [{"path": "x", "url": ""}]}, "unknown setting 'sinks.sinks.0.url'; valid here: kind"),
+        ({"level": "high"}, "sinks.level = 'high': input should be a valid integer"),
+        ({"sink": {"kind": "net", "token": "hunter2"}}, f"sinks.sink.token = ***: {SHORT}"),
+        (
+            {"sinks": [{"kind": "net", "token": "hunter2"}]},
+            "sinks.sinks.0.kind = 'net': input should be 'file'",
+        ),
+        (
+            {"account": {"password": ["hunter2"]}},
+            "sinks.account.password = ***: input should be a valid string",
+        ),
+        ({"account": "hunter2"}, "sinks.account = ***: input should be a dictionary"),
+        ({"account": {"password": "hunter2", "number": "x"}}, "sinks.account.number = 'x': input should be"),
+        ({"pair": {"password": ["hunter2"]}}, "sinks.pair.password = ***: input should be a valid string"),
+        ({"password": ["hunter2"]}, "sinks.password = ***: input should be a valid string"),
+        ({"hidden": ["hunter2"]}, "sinks.hidden = ***: input should be a valid string"),
+    ],
+)
+def test_an_error_in_one_of_several_kinds_of_table_names_what_the_file_has_and_no_secret(
+    said: Any, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Configuration({"sinks": said}).table("sinks", Sinks)
+    assert str(caught.value).startswith(f"settings given to protect(): {expected}")
+
+
+def test_names_of_types_that_cannot_be_found_hide_their_values() -> None:
+    def model() -> type[BaseModel]:
+        """Whose dataclass has types with names of this function."""
+        own = str
+
+        @dataclass
+        class Local:
+            word: own  # type: ignore[valid-type]
+
+        class Table(BaseModel):
+            local: Local
+
+        Table.model_rebuild()
+        return Table
+
+    with pytest.raises(ConfigError, match=r"t\.local\.word = \*\*\*: input should be a valid string"):
+        Configuration({"t": {"local": {"word": 3}}}).table("t", model())
 
 
 @pytest.mark.parametrize("variable", ["SEAWALL_LOGIN__KEYS", "SEAWALL_LOGIN__MORE"])

@@ -105,7 +105,7 @@ def _complaints(tables: Mapping[str, Any], whole: Configuration | None) -> Itera
     there = installed()
     core = {name: tables[name] for name in TOP if name in tables}
     settings, wrong = read(CoreSettings, core)
-    yield from _of_model(wrong, CoreSettings, ())
+    yield from _of_model(wrong, CoreSettings, core, ())
     if settings is not None:
         yield from _of_store(settings)
     names = core.get("plugins") if settings is not None else []
@@ -125,13 +125,14 @@ def _complaints(tables: Mapping[str, Any], whole: Configuration | None) -> Itera
 def _of_model(
     wrong: Iterable["ErrorDetails"],
     model: type[BaseModel],
+    table: object,
     path: tuple[str, ...],
     whole: Configuration | None = None,
 ) -> Iterator[_Complaint]:
     for one in wrong:
-        place = place_of(one, path)
+        place = place_of(one, table, path)
         if one["type"] != "missing" or whole is None or not whole.source(place).sets(place):
-            yield place, complaint(one, model, path)
+            yield place, complaint(one, model, table, path)
 
 
 def _of_store(core: CoreSettings) -> Iterator[_Complaint]:
@@ -151,7 +152,7 @@ def _of_plugin(
         plugin_class = plugin.load()
         model = model_of(plugin_class)
         settings, wrong = read(model, table)
-        yield from _of_model(wrong, model, (plugin.name,), whole)
+        yield from _of_model(wrong, model, table, (plugin.name,), whole)
         if runs and settings is not None:
             manager_of({plugin.name: plugin.make(plugin_class, settings)})
     except ConfigError as error:

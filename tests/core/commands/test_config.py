@@ -28,6 +28,30 @@ class Guard:
         pass
 """
 
+KINDS = """
+from typing import Literal
+from pydantic import BaseModel, Field
+from seawall import hookimpl
+
+class ToFile(BaseModel, extra="forbid"):
+    kind: Literal["file"]
+
+class ToNet(BaseModel, extra="forbid"):
+    kind: Literal["net"]
+    port: int
+
+class GuardSettings(BaseModel, extra="forbid"):
+    to: ToFile | ToNet = Field(discriminator="kind")
+
+class Guard:
+    Settings = GuardSettings
+    def __init__(self, settings):
+        pass
+    @hookimpl
+    def on_error(self, call, error):
+        pass
+"""
+
 
 def shown(out):
     """What `config show` says, by setting: the value and who said it."""
@@ -227,6 +251,18 @@ def test_check_of_a_file_that_is_not_there_exits_2(run):
         "",
         "seawall: no.toml: cannot be read: No such file or directory\n",
     )
+
+
+def test_check_tells_the_line_of_what_is_wrong_in_one_of_several_kinds_of_table(here, run, install):
+    install(KINDS)
+    (here / "seawall.toml").write_text(
+        'plugins = ["guard"]\n[guard.to]\nkind = "net"\n\nport = "x"\nprt = 1\n'
+    )
+    code, out, _ = run("config", "check", "seawall.toml")
+    assert code == 1
+    wrong, unknown = out.splitlines()
+    assert wrong.startswith("seawall.toml:5:1: guard.to.port = 'x': input should be a valid integer")
+    assert unknown == "seawall.toml:6:1: unknown setting 'guard.to.prt'; did you mean 'port'?"
 
 
 def test_check_loads_the_plugins_that_the_file_names_and_makes_them(here, run, install):
