@@ -252,6 +252,23 @@ def test_settings_for_a_plugin_without_any_are_refused():
         assert_conforms(bad.Slots, settings={"free": 1})
 
 
-def test_settings_are_validated_as_a_start_does():
-    with pytest.raises(ValueError, match="base"):
-        assert_conforms(Backoff, settings={"base": 0})
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"base": 0}, "settings.base = 0: input should be greater than 0"),
+        ({"bas": 1}, "unknown setting 'settings.bas'; did you mean 'base'?"),
+        (5, "settings = 5: a table is expected"),
+    ],
+)
+def test_settings_are_refused_in_the_words_of_a_start(settings, expected):
+    with pytest.raises(ConfigError) as caught:
+        assert_conforms(Backoff, settings=settings)
+    assert str(caught.value) == f"Backoff: {expected}"
+
+
+def test_settings_that_are_no_model_are_refused_in_the_words_of_a_start():
+    class Guard(bad.Slots):
+        Settings = dict
+
+    with pytest.raises(ConfigError, match="Guard: its Settings are no pydantic model: <class 'dict'>"):
+        assert_conforms(Guard)

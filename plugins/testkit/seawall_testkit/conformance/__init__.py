@@ -11,7 +11,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from seawall import ConfigError
+from seawall.fitness import class_complaint
 from seawall.registry import manager_of, name_of
+from seawall.wording import complaint, read
 from seawall_testkit.conformance.checks import CHECKS
 from seawall_testkit.conformance.stage import Stage
 
@@ -36,7 +39,7 @@ def assert_conforms(plugin: Callable[..., object], settings: Mapping[str, Any] |
             some dozen calls.
 
     Raises:
-        ConfigError: A start would refuse the plugin.
+        ConfigError: A start would refuse the plugin, or its settings.
         TypeError: It is neither a class nor a function, or has no `Settings` for `settings`.
     """
     make = _maker(plugin, settings)
@@ -51,9 +54,15 @@ def assert_conforms(plugin: Callable[..., object], settings: Mapping[str, Any] |
 def _maker(plugin: Callable[..., object], settings: Mapping[str, Any] | None) -> Callable[[], object]:
     if not callable(plugin):
         raise TypeError(f"{plugin!r}: the class of a plugin is expected, or a function that makes one")
+    if isinstance(plugin, type) and (said := class_complaint(plugin, plugin.__name__)):
+        raise ConfigError(f"{plugin.__name__}: {said}")
     model: Any = getattr(plugin, "Settings", None)
     if model is not None:
-        return partial(plugin, model.model_validate(settings or {}))
+        table = settings or {}
+        made, wrong = read(model, table)
+        if made is None:
+            raise ConfigError(f"{plugin.__name__}: {complaint(wrong[0], model, table, ('settings',))}")
+        return partial(plugin, made)
     if settings is not None:
         raise TypeError(f"settings = {settings!r}: {plugin!r} has no `Settings`; leave them out")
     return plugin
