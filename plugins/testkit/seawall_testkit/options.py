@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeVar
 
 from seawall_testkit.continuation import Misbehaviour
 from seawall_testkit.faults import Fault
+from seawall_testkit.limits import Limits
 
-if TYPE_CHECKING:
-    from seawall_testkit.limits import Limits
+_T = TypeVar("_T")
 
 OtpmMode = Literal["actual", "reserve_max_tokens"]
 """Output tokens are charged as they are generated, or `max_tokens` at the start and adjusted at the end."""
@@ -69,6 +69,8 @@ class Options:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        if not (self.limits is None or isinstance(self.limits, Limits)):
+            raise ValueError(f"limits must be Limits, as Limits(rpm=50) is, not {self.limits!r}")
         if odd := [fault for fault in self.faults if not isinstance(fault, Fault)]:
             raise ValueError(f"faults must be Faults, as Fault.parse makes of a text, not {odd[0]!r}")
         if not (self.answer is None or isinstance(self.answer, str) or callable(self.answer)):
@@ -92,6 +94,17 @@ class Options:
             # of what is no number it is not true either
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0 or None, not {value!r}")
+
+
+def several(name: str, given: Iterable[_T]) -> tuple[_T, ...]:
+    """What was given as the option `name`, which takes several.
+
+    Raises:
+        ValueError: It is one alone; of a text, each letter would be one.
+    """
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return tuple(given)
+    raise ValueError(f"{name} must be a list, not one alone: {given!r}")
 
 
 def blocks_in(answer: object) -> list[dict[str, Any]]:

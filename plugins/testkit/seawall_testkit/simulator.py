@@ -11,7 +11,15 @@ from seawall_testkit.answers import Answer, Composer
 from seawall_testkit.continuation import Misbehaviour
 from seawall_testkit.conversation import Conversation
 from seawall_testkit.journal import Billed, Journal, Received
-from seawall_testkit.options import AnswerFunction, Options, OtpmMode, Script, Switches, misbehaviours_named
+from seawall_testkit.options import (
+    AnswerFunction,
+    Options,
+    OtpmMode,
+    Script,
+    Switches,
+    misbehaviours_named,
+    several,
+)
 from seawall_testkit.responder import Outage
 from seawall_testkit.server import HOST, Server
 
@@ -86,7 +94,7 @@ class Simulator:
         observer: Callable[[Received], None] | None = None,
     ) -> None:
         self._options = Options(
-            faults=tuple(faults),
+            faults=several("faults", faults),
             seed=seed,
             answer_tokens=answer_tokens,
             tokens_per_event=tokens_per_event,
@@ -94,7 +102,7 @@ class Simulator:
             ping_interval=ping_interval,
             misbehaviour=misbehaviours_named(misbehaviour),
             repeat_words=repeat_words,
-            more_models=tuple(more_models),
+            more_models=several("more_models", more_models),
             api_key=api_key,
             limits=limits,
             otpm_mode=otpm_mode,
