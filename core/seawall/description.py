@@ -25,7 +25,10 @@ def describe(hooks: Hooks, store: Store, state_dir: Path | None, now: float) -> 
     for hook in hooks.describe_state:
         try:
             answer = hook.function(store, state_dir, now)
-            panels += _checked(answer.work() if isinstance(answer, Offload) else answer)
+            # what `reach` returns may be one, inside another one
+            while isinstance(answer, Offload):
+                answer = answer.work()
+            panels += _checked(answer)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its own failure
             what = f"What plugin {hook.plugin!r} has to tell cannot be shown: {told(error)}"
             panels.append(Panel(hook.plugin, alert=what))

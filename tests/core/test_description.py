@@ -43,6 +43,7 @@ def test_the_panels_of_all_plugins_come_in_their_order():
 
 def test_work_that_may_block_is_done():
     assert titles(Offload(lambda: [Panel("a")]), Offload(lambda: None)) == [("a", "")]
+    assert titles(Offload(lambda: Offload(lambda: [Panel("a")]))) == [("a", "")]
 
 
 def test_they_are_asked_with_the_place_of_the_state_and_the_moment(tmp_path: Path):
