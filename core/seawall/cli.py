@@ -25,6 +25,19 @@ EXIT_INTERRUPTED = 130
 class _Commands(click.Group):
     """The group of all commands; plugins are loaded when one is asked for that the core does not have."""
 
+    _of_core: dict[str, click.Command] | None = None
+    """The commands that are there before plugins are loaded."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command.
+
+        Raises:
+            ValueError: There is one of its name, which nobody would miss until it does something else.
+        """
+        if (name := name or cmd.name) in self.commands:
+            raise ValueError(f"there is a command {name!r} already; take another name")
+        super().add_command(cmd, name)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of commands; of those that may need a configuration only where it can be read."""
         if error := self._load():
@@ -58,6 +71,8 @@ class _Commands(click.Group):
         return None
 
     def _add(self, hooks: Hooks) -> None:
+        self._of_core = self._of_core or dict(self.commands)
+        self.commands = dict(self._of_core)
         for hook in hooks.register_commands:
             CallHooks(hooks).ask(hook, "register_commands", self)
 

@@ -129,4 +129,7 @@ def describe_state(
 
 @hookspec
 def register_commands(cli: "click.Group") -> None:
-    """The command line starts; add commands to it with `cli.add_command` or `@cli.command`."""
+    """The command line starts; add commands to it with `cli.add_command` or `@cli.command`.
+
+    A name that another command has is an error of the plugin that comes later.
+    """

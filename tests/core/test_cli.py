@@ -315,6 +315,24 @@ def test_a_plugin_that_fails_to_add_its_commands_exits_1_with_one_line(
     )
 
 
+def test_commands_of_plugins_that_need_no_configuration_are_there_where_another_finds_it_wrong(
+    add_plugin: Callable[[str], None],
+) -> None:
+    add_plugin("raise ConfigError('no such')")
+    assert run("simulate", "--help")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["run", "plugins"])
+def test_a_plugin_takes_no_command_away(name: str, add_plugin: Callable[[str], None]) -> None:
+    add_plugin(f"cli.command({name!r})(lambda: None)")
+    code, out, err = run("usage")
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        "seawall: plugin 'mine' failed in register_commands: "
+        f"ValueError: there is a command {name!r} already; take another name."
+    )
+
+
 def test_a_plugin_that_is_not_required_may_fail_to_add_its_commands(add_plugin: Callable[..., None]) -> None:
     add_plugin("1 / 0", "required = False")
     assert run("simulate", "--help")[0] == 0
