@@ -2,23 +2,24 @@
 
 In this order: `seawall.toml`, `[tool.seawall]` in `pyproject.toml`, `SEAWALL_*` variables, what `protect` was
 given. Later wins, key by key. The two files are looked for in the working directory and above it, the nearest
-one each.
+one each; a `pyproject.toml` without that table is passed over.
 """
 
 import difflib
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from seawall.errors import ConfigError
-from seawall.wording import complaint, hint, place_of, read, shown, shown_at, unknown
+from seawall.wording import MISPLACED, complaint, hint, place_of, read, shown, shown_at, unknown
 
 _PREFIX: Final = "SEAWALL_"
 
@@ -157,30 +158,47 @@ class Configuration:
 
 def files_here() -> list[Path]:
     """Return the files that may have settings for this working directory."""
-    return [path for name in ("seawall.toml", "pyproject.toml") if (path := _nearest(name))]
+    found = list(islice(_upwards("seawall.toml"), 1))
+    for path in _upwards("pyproject.toml"):
+        found.append(path)
+        try:
+            if _project(path):
+                break
+        except ConfigError:
+            break
+    return found
 
 
 def _files() -> list[Source]:
     found = []
-    if path := _nearest("seawall.toml"):
+    if path := next(_upwards("seawall.toml"), None):
         found.append(Source(str(path), _toml(path), file=path))
-    if path := _nearest("pyproject.toml"):
-        tool = _as_table(str(path), "tool", _toml(path).get("tool", {}))
-        if "seawall" in tool:
-            tables = _as_table(str(path), "tool.seawall", tool["seawall"])
-            name = f"{path} [tool.seawall]"
-            found.append(Source(name, tables, file=path, beneath=("tool", "seawall")))
-    return found
+    # those of the members of a workspace may be for other tools only
+    project = next(filter(None, map(_project, _upwards("pyproject.toml"))), None)
+    return [*found, project] if project else found
 
 
-def _nearest(name: str) -> Path | None:
+def _project(path: Path) -> Source | None:
+    """Return what a `pyproject.toml` says, if it says anything."""
+    tables = _toml(path)
+    if "seawall" in tables:
+        raise ConfigError(f"{path}: {MISPLACED}")
+    tool = _as_table(str(path), "tool", tables.get("tool", {}))
+    if "seawall" not in tool:
+        return None
+    said = _as_table(str(path), "tool.seawall", tool["seawall"])
+    return Source(f"{path} [tool.seawall]", said, file=path, beneath=("tool", "seawall"))
+
+
+def _upwards(name: str) -> Iterator[Path]:
+    """Yield the files of a name in the working directory and above it, the nearest first."""
     try:
         here = Path.cwd()
     except OSError:
         # the working directory was deleted: nothing is in it, and nothing is known to be above it
-        return None
+        return
     # not `Path.is_file`, which raises where a folder above may not be looked into
-    return next((path for folder in (here, *here.parents) if os.path.isfile(path := folder / name)), None)  # noqa: PTH113
+    yield from (path for folder in (here, *here.parents) if os.path.isfile(path := folder / name))  # noqa: PTH113
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -23,6 +23,12 @@ _EXPECTED: Final = {
 _AS_JSON: Final = {"a table": '{"key": 1}', "a list": '["a", "b"]'}
 _LONGEST_VALUE: Final = 80
 """Characters of a value in an error."""
+MISPLACED: Final = "the table [seawall] is read by nobody; in pyproject.toml it is [tool.seawall]"
+_FIRST: Final = {
+    "tool": "here it is [backoff], not [tool.seawall.backoff]",
+    "seawall": "here it is [backoff], not [seawall.backoff]",
+}
+"""What is said of tables in which people look for settings of Seawall."""
 _CREDENTIALS: Final = re.compile(r"//[^/\s]*@")
 """In the address of a server."""
 
@@ -95,7 +101,8 @@ def place_of(error: "ErrorDetails", table: object, path: Sequence[str]) -> tuple
 
 def unknown(where: Sequence[str], valid: Iterable[str]) -> str:
     """Return what is wrong with a name that is none of `valid`."""
-    return f"unknown setting {'.'.join(where)!r}{hint(where[-1], valid)}"
+    said = _FIRST.get(".".join(where))
+    return f"unknown setting {'.'.join(where)!r}{f'; {said}' if said else hint(where[-1], valid)}"
 
 
 def hint(name: str, valid: Iterable[str]) -> str:

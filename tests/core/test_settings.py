@@ -151,6 +151,19 @@ def test_a_pyproject_of_another_project_says_nothing(here: Path) -> None:
     assert backoff() == BackoffSettings().model_dump()
 
 
+def test_a_member_of_a_workspace_has_the_settings_of_the_workspace(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "pyproject.toml").write_text("[tool.seawall.backoff]\ncap = 9.0")
+    member = here / "member"
+    member.mkdir()
+    (member / "pyproject.toml").write_text("[project]\nname = 'member'\n[tool.ruff]\nline-length = 110")
+    monkeypatch.chdir(member)
+    assert backoff()["cap"] == 9.0
+    (member / "pyproject.toml").write_text("[tool.seawall.backoff]\nbase = 2.0")
+    assert (backoff()["base"], backoff()["cap"]) == (2.0, BackoffSettings().cap)
+
+
 def test_a_byte_order_mark_before_the_file_is_skipped(here: Path) -> None:
     (here / "seawall.toml").write_bytes(b"\xef\xbb\xbf[backoff]\nmax_attempts = 3")
     assert backoff()["max_attempts"] == 3
@@ -348,6 +361,14 @@ LIST_AS_JSON = 'a list is expected, as JSON: ["a", "b"]'
         ("[guard.inner]\ndollars = 1\npr = 'day'", "unknown setting 'guard.inner.pr'; did you mean 'per'?"),
         ("[guard.named.a]\ndolars = 1", "unknown setting 'guard.named.a.dolars'; did you mean 'dollars'?"),
         ("[strict]\nother = 3", "strict.key is missing; it has no default"),
+        (
+            "[tool.seawall.backoff]\nbase = 1",
+            "unknown setting 'tool'; here it is [backoff], not [tool.seawall.backoff]",
+        ),
+        (
+            "[seawall.backoff]\nbase = 1",
+            "unknown setting 'seawall'; here it is [backoff], not [seawall.backoff]",
+        ),
     ],
 )
 def test_an_error_in_seawall_toml_names_file_key_value_and_what_is_valid(
@@ -363,6 +384,10 @@ def test_an_error_in_seawall_toml_names_file_key_value_and_what_is_valid(
         ("tool = 1", ": tool = 1: a table is expected"),
         ("[[tool]]\nseawall = 1", ": tool = [{'seawall': 1}]: a table is expected"),
         ("tool.seawall = 1", ": tool.seawall = 1: a table is expected"),
+        (
+            "[seawall.backoff]\nbase = 1",
+            ": the table [seawall] is read by nobody; in pyproject.toml it is [tool.seawall]",
+        ),
         ("[[tool.seawall]]\nx = 1", ": tool.seawall = [{'x': 1}]: a table is expected"),
         ("tool.seawall.backoff = 3", " [tool.seawall]: backoff = 3: a table is expected"),
         (

@@ -14,7 +14,7 @@ from seawall.fitness import model_of
 from seawall.registry import STANDARD, Installed, enabled, entry_complaints, installed, load, manager_of
 from seawall.settings import TOP, Configuration, CoreSettings
 from seawall.state import open_store
-from seawall.wording import complaint, place_of, read, shown, unknown
+from seawall.wording import MISPLACED, complaint, place_of, read, shown, unknown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -54,7 +54,10 @@ def problems(file: Path, whole: Configuration | None = None) -> list[Problem]:
     except (ValueError, RecursionError) as error:
         return [_unreadable(error, content)]
     path: tuple[str, ...] = ()
-    for key in ("tool", "seawall") if file.name == "pyproject.toml" else ():
+    is_project = file.name == "pyproject.toml"
+    if is_project and "seawall" in tables:
+        return [Problem(nearest(places(text), ("seawall",)), MISPLACED)]
+    for key in ("tool", "seawall") if is_project else ():
         if isinstance(tables, Mapping):
             path, tables = (*path, key), tables.get(key)
     if tables is None:

@@ -211,7 +211,25 @@ def test_check_tells_everything_that_is_wrong_in_the_order_of_its_lines(here, ru
     ]
 
 
+def test_check_without_files_looks_up_to_the_pyproject_that_says_something(here, run, monkeypatch):
+    below = here / "member" / "src"
+    below.mkdir(parents=True)
+    (here / "member" / "pyproject.toml").write_text('[project]\nname = "member"')
+    monkeypatch.chdir(below)
+    looked_at = f"{here / 'member' / 'pyproject.toml'}, {here / 'pyproject.toml'}"
+    (here / "pyproject.toml").write_text("[tool.seawall.backoff]\ncap = 0")
+    assert run("config", "check")[1].startswith(f"{here / 'pyproject.toml'}:2:1: backoff.cap = 0: ")
+    (here / "pyproject.toml").write_text("[tool.seawall.backoff]\ncap = 1")
+    assert run("config", "check") == (0, f"nothing is wrong in {looked_at}\n", "")
+    assert shown(run("config", "show", "backoff.cap")[1])["backoff.cap"][1] == f"{here / 'pyproject.toml'}:2"
+    (here / "member" / "pyproject.toml").write_text("[tool")
+    assert run("config", "check")[1].startswith(f"{here / 'member' / 'pyproject.toml'}:1:6: cannot be read")
+
+
 def test_check_finds_the_table_in_a_pyproject(here, run):
+    (here / "pyproject.toml").write_text("[project]\nx = 1\n[seawall.backoff]\n  cap = 1")
+    said = "the table [seawall] is read by nobody; in pyproject.toml it is [tool.seawall]"
+    assert run("config", "check", "pyproject.toml") == (1, f"pyproject.toml:3:2: {said}\n", "")
     (here / "pyproject.toml").write_text("[project]\nx = 1\n[tool.seawall.backoff]\n  cap = 0")
     assert run("config", "check", "pyproject.toml")[1].startswith("pyproject.toml:4:3: backoff.cap = 0: ")
     for text in ("tool = 1", "[tool]\nseawall = 1"):

@@ -15,6 +15,7 @@ FILES = {
     "no TOML": "[backoff\ncap = 3",
     "a key twice": "[backoff]\ncap = 3\ncap = 4",
     "a table that no plugin has": "[bakoff]\ncap = 3",
+    "a table as in `pyproject.toml`": "[tool.seawall.backoff]\ncap = 3",
     "a setting that there is not": "[backoff]\ncaps = 3",
     "a setting outside its table": "max_attempts = 3",
     "a number out of range": "[backoff]\ncap = 0",
