@@ -9,6 +9,8 @@ import os
 import shutil
 import stat
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 
 import anthropic
 import pytest
@@ -313,6 +315,32 @@ def test_what_cannot_be_saved_to_is_refused_before_anything_is_sent(tmp_path, pa
         with pytest.raises(SavingError, match=why), saving(tmp_path / path):
             call(simulator, "sync", "create", [*plugins(), files()])
         assert simulator.requests == []
+
+
+@contextmanager
+def pipe(_):
+    read, write = os.pipe()
+    with os.fdopen(read, "rb"), os.fdopen(write, "wb") as file:
+        yield file
+
+
+@contextmanager
+def removed_file(folder):
+    with (folder / "removed.md").open("wb") as file:
+        (folder / "removed.md").unlink()
+        yield file
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux has links to what has no name")
+@pytest.mark.parametrize("opened", [pipe, removed_file])
+def test_what_has_no_name_is_no_file_that_another_call_saves_to(tmp_path, opened):
+    # as /dev/stdout leads there
+    with opened(tmp_path) as file, Simulator() as simulator:
+        path = f"/proc/self/fd/{file.fileno()}"
+        with pytest.raises(SavingError, match="it is no regular file; nothing was sent"), saving(path):
+            call(simulator, "sync", "create", [*plugins(), files(lock_timeout=0)])
+        assert simulator.requests == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_call_waits_for_another_one_that_saves_to_the_same_file(target, witness):

@@ -3,9 +3,7 @@
 import errno
 import logging
 import os
-import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +24,7 @@ from seawall_files.folder import Folder
 from seawall_files.header import Header
 from seawall_files.journal import Journal, Recovered, recover, remove, set_aside
 from seawall_files.locks import TargetLock
-from seawall_files.places import journal_path, new_name, real_target, untouched
+from seawall_files.places import journal_path, new_name, real_target, takes_a_file, untouched
 from seawall_files.recorder import Recorder
 from seawall_files.records import Kind
 from seawall_files.saving import Saving
@@ -99,12 +97,10 @@ class Keeping:
             raise SavingError(
                 str(self._saving.path), "cannot be saved to: its folder does not exist; nothing was sent"
             )
-        # `exists` takes a link to itself, a name that is too long and a folder not to enter for nothing
-        with suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.lstat(self._target).st_mode):
-                raise SavingError(
-                    str(self._saving.path), "cannot be saved to: it is no regular file; nothing was sent"
-                )
+        if not takes_a_file(self._saving.path, self._target):
+            raise SavingError(
+                str(self._saving.path), "cannot be saved to: it is no regular file; nothing was sent"
+            )
         try:
             self._lock = TargetLock.take(self._target, timeout=0, command=self._saving.command)
         except TargetLockedError as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,24 @@ _LONGEST: Final = 200
 def real_target(path: str | os.PathLike[str]) -> Path:
     """Return the file that is written when `path` is: where it is a link, what it leads to."""
     return Path(os.path.realpath(path))
+
+
+def takes_a_file(path: str | os.PathLike[str], target: Path) -> bool:
+    """Whether a file is, or may be made, where `path` leads; `target` is its real target.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    try:
+        return stat.S_ISREG(os.lstat(target).st_mode)
+    except FileNotFoundError:
+        pass
+    try:
+        # through `/dev/stdout` to a pipe, or to a file that was removed, which have no name
+        status = Path(path).stat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(status.st_mode) and status.st_nlink > 0
 
 
 def untouched(path: Path, name: str) -> str:
