@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -52,6 +53,17 @@ def test_without_a_file_the_answer_goes_to_stdout_and_the_prompt_comes_from_stdi
     }
 
 
+def test_a_dash_is_stdin_and_stdout_and_a_path_to_it_is_a_file(folder, seawall_here):
+    with Simulator(answer="The answer.") as simulator:
+        code, out, _ = seawall_here("run", "-", "-o", "-", simulator=simulator, stdin=PROMPT)
+        assert (code, out, list(folder.glob("-*"))) == (0, "The answer.\n", [])
+        code, out, _ = seawall_here("run", "-", "-o", "./-", simulator=simulator, stdin=PROMPT)
+        assert (code, out, (folder / "-").read_text()) == (0, "", "The answer.")
+        code, out, _ = seawall_here("run", "./-", simulator=simulator)
+        assert (code, out) == (0, "The answer.\n")
+        assert simulator.requests[-1].body["messages"] == [{"role": "user", "content": "The answer."}]
+
+
 def test_a_terminal_is_given_nothing_that_a_console_of_windows_does_not_take(monkeypatch):
     class Console(io.TextIOWrapper):
         def isatty(self):
@@ -82,6 +94,15 @@ def test_a_failure_keeps_the_old_file_and_the_same_command_goes_on(folder, seawa
         assert [request.way for request in simulator.requests] == ["plain", "user_turn"]
         assert (folder / "answer.md").read_text(encoding="utf-8") == simulator.text_for(MESSAGES)
     assert not journal.exists()
+
+
+def test_a_name_like_an_option_is_told_as_a_command_takes_it(folder, seawall_here):
+    fault = Fault("error_event", event=60, error_type="invalid_request_error")
+    with Simulator(faults=[fault]) as simulator:
+        said = seawall_here("run", "prompt.md", "-o", "-x.md", simulator=simulator)[2]
+        command = re.search("`seawall (journals resume .*?)`", said)[1]
+        assert seawall_here(*shlex.split(command), simulator=simulator)[0] == 0
+        assert (folder / "-x.md").read_text(encoding="utf-8") == simulator.text_for(MESSAGES)
 
 
 def test_without_a_file_a_failure_says_where_the_received_part_is(folder, seawall_here):

@@ -6,20 +6,17 @@ import click
 
 _DEFAULT_MODEL = "claude-opus-5-5"
 _DEFAULT_MAX_TOKENS = 64_000
+_FILE = click.Path(dir_okay=False, allow_dash=True)
+"""No `pathlib.Path`, for which `./-` is `-`."""
 
 
 @click.command()
-@click.argument("prompt", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File for the answer; else stdout.",
-)
+@click.argument("prompt", type=_FILE)
+@click.option("-o", "--output", type=_FILE, default="-", help="File for the answer; else, or if -, stdout.")
 @click.option("--model", default=_DEFAULT_MODEL, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(min=1), default=_DEFAULT_MAX_TOKENS, show_default=True)
 @click.option("--system", help="System prompt.")
-def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: str | None) -> None:
+def run(prompt: str, output: str, model: str, max_tokens: int, system: str | None) -> None:
     """Send the file PROMPT (or - for stdin) and write the answer.
 
     With -o the file is the old one or the whole new one, whatever happens, and the same command again goes on
@@ -27,7 +24,7 @@ def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: 
     """
     from seawall_files.run import run as send
 
-    send(prompt, output, model, max_tokens, system)
+    send(prompt, None if output == "-" else Path(output), model, max_tokens, system)
 
 
 class _ListsByDefault(click.Group):

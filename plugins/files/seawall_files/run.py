@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RESUME: Final = "seawall journals resume"
 
 
-def run(prompt: Path, output: Path | None, model: str, max_tokens: int, system: str | None) -> None:
+def run(prompt: str, output: Path | None, model: str, max_tokens: int, system: str | None) -> None:
     """Send a prompt and write the answer; leaves by `sys.exit` where that fails."""
     text = _read(prompt)
     if output is not None:
@@ -68,32 +68,30 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
     _tell(message, output)
 
 
-def _check(output: Path, prompt: Path) -> None:
+def _check(output: Path, prompt: str) -> None:
     # what cannot be looked at, such as a name that is too long, is refused as what it is where it is saved to
     with suppress(OSError):
         if not output.absolute().parent.is_dir():
             raise click.UsageError(
                 f"the folder of {str(output)!r} does not exist; make it first, as nothing has been sent yet"
             )
-        if output.samefile(prompt):
-            raise click.UsageError(
-                f"the answer would replace its prompt, {str(prompt)!r}; give -o another name"
-            )
+        if prompt != "-" and output.samefile(prompt):
+            raise click.UsageError(f"the answer would replace its prompt, {prompt!r}; give -o another name")
 
 
-def _read(prompt: Path) -> str:
+def _read(prompt: str) -> str:
     try:
-        data = _stdin() if str(prompt) == "-" else prompt.read_bytes()
+        data = _stdin() if prompt == "-" else Path(prompt).read_bytes()
         # a byte order mark, which Windows editors put in front
         text = data.decode().removeprefix("\ufeff")
     except OSError as error:
-        raise click.UsageError(f"cannot read {str(prompt)!r}: {error.strerror}") from error
+        raise click.UsageError(f"cannot read {prompt!r}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise click.UsageError(
-            f"{str(prompt)!r} is not UTF-8: byte {error.start} is {data[error.start]:#04x}"
+            f"{prompt!r} is not UTF-8: byte {error.start} is {data[error.start]:#04x}"
         ) from error
     if not text.strip():
-        raise click.UsageError(f"{str(prompt)!r} is empty; the API takes no empty message")
+        raise click.UsageError(f"{prompt!r} is empty; the API takes no empty message")
     return text
 
 
@@ -152,8 +150,9 @@ def _kept(error: BaseException, saved: Saving | None) -> str:
 
 
 def _quoted(path: Path) -> str:
-    """Return a path as a shell takes it."""
-    return shlex.quote(str(path)) if os.name == "posix" else f'"{path}"'
+    """Return a path as a shell takes it, and a command, which takes `-x.md` for options."""
+    name = f".{os.sep}{path}" if str(path).startswith("-") else str(path)
+    return shlex.quote(name) if os.name == "posix" else f'"{name}"'
 
 
 def _shown(path: Path) -> Path:
