@@ -32,6 +32,7 @@ def test_keys_that_an_earlier_version_did_not_write_have_their_defaults() -> Non
         ({"request": []}, "its request is a list"),
         ({"fingerprint": ""}, "it names no request or no target"),
         ({"target": ""}, "it names no request or no target"),
+        ({"target": "report\0.md"}, "its target is no path"),
     ],
 )
 def test_a_header_that_cannot_be_meant_is_refused(change: dict[str, Any], said: str) -> None:

@@ -10,6 +10,7 @@ from seawall_files.header import Header
 from seawall_files.journal import Journal
 from seawall_files.locks import TargetLock
 from seawall_files.places import journal_path
+from seawall_files.records import Kind, Record, packed, preamble
 from seawall_testkit import Fault, Simulator
 
 MESSAGES = [{"role": "user", "content": PROMPT}]
@@ -53,6 +54,15 @@ def test_a_journal_that_was_begun_at_no_time_hides_no_others(folder, journals, c
     code, out, _ = journals()
     assert (code, len(out.splitlines())) == (0, 4)
     assert "b.seawall-journal  a part, m, begun at a time that is none, " in out
+
+
+def test_a_header_nested_too_deeply_hides_no_others(folder, journals):
+    start, checksum = preamble()
+    record = Record(Kind.HEADER, b'{"request":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    (folder / "b.seawall-journal").write_bytes(start + packed(record, checksum)[0])
+    code, out, _ = journals()
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert "b.seawall-journal  cannot be used: the JSON of a record is nested too deeply" in out
 
 
 @pytest.mark.parametrize("path", ["answer.md", "answer.md.seawall-journal"])

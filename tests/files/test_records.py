@@ -183,7 +183,10 @@ def test_half_a_pair_as_names_of_files_have_comes_back() -> None:
     assert Record(Kind.HEADER, payload_of({"target": "caf\udce9"})).object() == {"target": "caf\udce9"}
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff", b"1"])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"[]", b"{", b"\xff", b"1", pytest.param(b"[" * 100_000 + b"]" * 100_000, id="nested too deeply")],
+)
 def test_a_payload_that_is_no_object_is_a_value_error(payload: bytes) -> None:
-    with pytest.raises(ValueError, match=r"JSON object|Expecting|decode"):
+    with pytest.raises(ValueError, match=r"JSON object|Expecting|decode|nested too deeply"):
         Record(Kind.HEADER, payload).object()

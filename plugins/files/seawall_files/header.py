@@ -38,7 +38,7 @@ class Header:
         """Return the header that an object holds; keys that it does not know are left out.
 
         Raises:
-            ValueError: A value is of another type, or the fingerprint or the target is missing.
+            ValueError: A value is of another type or no path, or the fingerprint or the target is missing.
         """
         found: dict[str, Any] = {key: value[key] for key in _TYPES if key in value}
         for key, got in found.items():
@@ -46,6 +46,8 @@ class Header:
                 raise ValueError(f"its {key} is a {type(got).__name__}")  # noqa: TRY004 - of what was read
         if not (found.get("fingerprint") and found.get("target")):
             raise ValueError("it names no request or no target")
+        if "\0" in found["target"]:
+            raise ValueError("its target is no path")
         return cls(**found)
 
     def object(self) -> dict[str, Any]:

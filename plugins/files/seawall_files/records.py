@@ -62,7 +62,10 @@ class Record:
         Raises:
             ValueError: It is no JSON object.
         """
-        value = json.loads(self.payload)
+        try:
+            value = json.loads(self.payload)
+        except RecursionError as error:
+            raise ValueError("the JSON of a record is nested too deeply") from error
         if not isinstance(value, dict):
             raise ValueError(f"a record holds a JSON object, not {type(value).__name__}")  # noqa: TRY004
         return value
