@@ -252,6 +252,8 @@ def test_an_error_of_the_api_is_told_without_a_traceback(seawall_here, fault, sa
         (("prompt.md", "-o", "no/answer.md"), "", {}, "the folder of 'no/answer.md' does not exist"),
         (("prompt.md", "-o", "prompt.md"), "", {}, "the answer would replace its prompt, 'prompt.md'"),
         (("prompt.md", "--max-tokens", "0"), "", {}, "--max-tokens"),
+        (("prompt.md", "--system", "caf\udce9"), "", {}, "--system 'caf\\udce9' is not UTF-8"),
+        (("prompt.md", "--model", "caf\udce9"), "", {}, "--model 'caf\\udce9' is not UTF-8"),
         (("prompt.md",), "", {"ANTHROPIC_API_KEY": ""}, "ANTHROPIC_API_KEY"),
         (("prompt.md",), "", {"SEAWALL_BACKOFF__CAP": "-1"}, "SEAWALL_BACKOFF__CAP"),
         ((), "", {}, "Missing argument"),

@@ -26,6 +26,8 @@ RESUME: Final = "seawall journals resume"
 
 def run(prompt: str, output: Path | None, model: str, max_tokens: int, system: str | None) -> None:
     """Send a prompt and write the answer; leaves by `sys.exit` where that fails."""
+    for option, said in (("--model", model), ("--system", system or "")):
+        _check_text(option, said)
     text = _read(prompt)
     if output is not None:
         _check(output, prompt)
@@ -66,6 +68,14 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
         click.echo(f"interrupted; {_kept(interrupt, saved)}", err=True)
         sys.exit(130)
     _tell(message, output)
+
+
+def _check_text(option: str, said: str) -> None:
+    try:
+        said.encode()
+    except UnicodeEncodeError as error:
+        # bytes that are no text here, of which Python makes half surrogate pairs
+        raise click.UsageError(f"{option} {said!r} is not UTF-8") from error
 
 
 def _check(output: Path, prompt: str) -> None:
