@@ -100,23 +100,31 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = cli.main(**options)
     except click.ClickException as error:
-        error.show()
         code = error.exit_code
+        with suppress(OSError):  # stderr may be as broken as stdout: the code says what happened
+            error.show()
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
         code = EXIT_INTERRUPTED
+        _say("interrupted")
     except SeawallError as error:
-        # an error of a plugin's own may have several lines
-        click.echo(f"seawall: {' '.join(str(error).split())}", err=True)
         code = EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+        # an error of a plugin's own may have several lines
+        _say(f"seawall: {' '.join(str(error).split())}")
     except OSError as error:
+        # click writes a line end for Ctrl-C
+        code = EXIT_INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else EXIT_FAILED
         # a full disk behind stdout, a folder that may not be entered
         if not _is_of_closed_pipe(error):
-            click.echo(f"seawall: {error}", err=True)
-        code = EXIT_FAILED
+            _say(f"seawall: {error}")
     finally:
-        _let_go_of_stdout()
+        _let_go_of(sys.stdout)
+        _let_go_of(sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def _is_of_closed_pipe(error: OSError) -> bool:
@@ -124,11 +132,11 @@ def _is_of_closed_pipe(error: OSError) -> bool:
     return os.name == "nt" and error.errno == errno.EINVAL and error.filename is None
 
 
-def _let_go_of_stdout() -> None:
-    """Drop what stdout did not take: the interpreter would try it again as it ends, with its own error."""
-    stdout: TextIO | None = sys.stdout
+def _let_go_of(stream: TextIO | None) -> None:
+    """Drop what a stream did not take: the interpreter would try it again as it ends, with its own error."""
+    if stream is None:  # who closed it before the start has none
+        return
     try:
-        if stdout is not None:  # who closed it before the start has none
-            stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -375,6 +375,28 @@ def test_a_reader_that_has_gone_leaves_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize(
+    ("source", "arguments", "code"),
+    [
+        ("import signal\nsignal.raise_signal(signal.SIGINT)", ("plugins",), 130),
+        ("", ("nonsense",), 2),
+        ("", ("config", "show", "nonsense"), 2),
+        ("syntax error", ("config", "show"), 2),
+    ],
+)
+def test_the_exit_code_is_the_same_where_nobody_reads_stderr(
+    add_plugin: Callable[[str], None], tmp_path: Path, source: str, arguments: tuple[str, ...], code: int
+) -> None:
+    add_plugin("pass")
+    (tmp_path / "site" / "mine_mod.py").write_text(source)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert script(*arguments, stderr=writing).returncode == code
+    finally:
+        os.close(writing)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
 def test_head_takes_the_first_line() -> None:
     line = f"'{SCRIPT}' plugins | head -1"

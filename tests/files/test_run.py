@@ -277,6 +277,30 @@ def test_a_prompt_that_is_not_utf_8_is_refused(folder, seawall_here):
     assert "'prompt.md' is not UTF-8: byte 6 is 0xe9" in seawall_here("run", "prompt.md")[2]
 
 
+@pytest.mark.parametrize(("fault", "code"), [(None, 0), (Fault("status", status=401), 1)])
+def test_a_stderr_that_nobody_reads_changes_nothing_of_the_end(folder, fault, code):
+    read, write = os.pipe()
+    os.close(read)
+    with Simulator(answer="The answer.", faults=[fault] if fault else []) as simulator:
+        command = [SEAWALL, "-v", "run", "prompt.md", "-o", "answer.md"]
+        with os.fdopen(write, "wb") as stderr:
+            done = subprocess.run(command, env=environment(simulator), check=False, stderr=stderr)
+    assert done.returncode == code
+    assert (folder / "answer.md").read_text() == ("old" if code else "The answer.")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
+def test_ctrl_c_exits_130_also_where_it_ended_who_reads_stderr_first(folder):
+    with Simulator(faults=[Fault("stall", event=60)]) as simulator:
+        command = [SEAWALL, "-v", "run", "prompt.md", "-o", "answer.md"]
+        variables = environment(simulator, SEAWALL_PROGRESS__INTERVAL="1e-9")
+        process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+        next(line for line in process.stderr if "writing" in line)
+        process.stderr.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for another process")
 def test_ctrl_c_exits_130_and_says_how_to_go_on(folder):
     with Simulator(faults=[Fault("stall", event=60)]) as simulator:

@@ -59,13 +59,13 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
     except seawall.ConfigError as error:
         raise click.UsageError(str(error)) from error
     except NotSavedError as error:
-        click.echo(f"seawall: {error}; it is on stdout too", err=True)
+        _say(f"seawall: {error}; it is on stdout too")
         echo_answer(error.text)
         sys.exit(1)
     except (anthropic.AnthropicError, seawall.SeawallError) as error:
         _fail(error, saved)
     except KeyboardInterrupt as interrupt:
-        click.echo(f"interrupted; {_kept(interrupt, saved)}", err=True)
+        _say(f"interrupted; {_kept(interrupt, saved)}")
         sys.exit(130)
     _tell(message, output)
 
@@ -116,21 +116,27 @@ def _tell(message: "Message", output: Path | None) -> None:
     """Say what came of a call; its answer, if it is not in a file. Leaves by `sys.exit` if there is none."""
     text, came = text_of_message(message), f"{message.usage.output_tokens:,} tokens, {message.stop_reason}"
     if not text:
-        click.echo(f"seawall: there is nothing to write, the answer has no text: {came}", err=True)
+        _say(f"seawall: there is nothing to write, the answer has no text: {came}")
     elif output is None:
         echo_answer(text)
     else:
-        click.echo(f"{_shown(output)}: {came}", err=True)
+        _say(f"{_shown(output)}: {came}")
     if message.stop_reason == "max_tokens":
-        click.echo("seawall: the answer was cut by --max-tokens; give it more", err=True)
+        _say("seawall: the answer was cut by --max-tokens; give it more")
     if message.stop_reason == "refusal":
-        click.echo("seawall: the model refused to go on", err=True)
+        _say("seawall: the model refused to go on")
     if not text or message.stop_reason == "refusal":
         sys.exit(1)
 
 
+def _say(text: str) -> None:
+    """Say something on stderr; that nobody reads it, as after Ctrl-C in a pipe, is no other end of a call."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
 def _fail(error: Exception, saved: Saving | None) -> NoReturn:
-    click.echo(f"seawall: {_said(error)}\nseawall: {_kept(error, saved)}", err=True)
+    _say(f"seawall: {_said(error)}\nseawall: {_kept(error, saved)}")
     sys.exit(1)
 
 
