@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backoff.worker import Worker
 from seawall_testkit import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from seawall_testkit.journal import Received
 
-WORKER = Path(__file__).parent / "worker.py"
 THREADS = 3
 PATIENCE = 300.0
 """Seconds that no test takes: it is for machines with too much to do."""
-
-
-@dataclass
-class Worker:
-    """A process that calls; what became of its calls goes to a file, which nobody has to empty."""
-
-    process: subprocess.Popen[str]
-    file: Path
-
-    def wait_for(self, words: str) -> None:
-        """Return when its log says `words`; fail when it has ended."""
-        assert any(words in line for line in self.process.stderr or ())
-
-
-def results(workers: list[Worker]) -> list[set[str]]:
-    """Have them end, all at once; returns what became of their calls."""
-    for worker in workers:
-        worker.process.stdin.close()
-        worker.process.stdin = None
-    for worker in workers:
-        worker.process.communicate(timeout=PATIENCE)
-    return [set(worker.file.read_text().split()) for worker in workers]
-
-
-@contextmanager
-def working(base_url: str, state: dict[str, str], file: Path, threads: int) -> Iterator[Worker]:
-    """Have a process call until the block ends."""
-    with file.open("wb") as results:
-        process = subprocess.Popen(
-            [sys.executable, str(WORKER), base_url, str(threads)],
-            env={**os.environ, **state},
-            stdin=subprocess.PIPE,
-            stdout=results,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    try:
-        yield Worker(process, file)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -81,10 +36,11 @@ def make_workers(state: dict[str, str], tmp_path: Path) -> Iterator[Callable[...
     with ExitStack() as stack:
 
         def make(count: int, simulator: Simulator, threads: int = THREADS) -> list[Worker]:
-            files = [tmp_path / f"worker-{number}" for number in range(count)]
-            workers = [
-                stack.enter_context(working(simulator.base_url, state, file, threads)) for file in files
-            ]
+            workers = []
+            for number in range(count):
+                file = tmp_path / f"worker-{number}"
+                workers.append(Worker(simulator.base_url, threads, state, file))
+                stack.callback(workers[-1].close)
             simulator.wait_until(lambda: len(workers_of(simulator.requests)) == count, PATIENCE)
             return workers
 
@@ -148,6 +104,13 @@ def test_connections_that_are_refused_hold_calls_as_well(make_workers: Any) -> N
         simulator.wait_until(lambda: len(served(simulator.requests)) > before + 12, PATIENCE)
         assert results(workers) == [{"ok"}] * 3
         assert len(probes(simulator.requests, 200)) == 1
+
+
+def results(workers: list[Worker]) -> list[set[str]]:
+    """Have them end, all at once; returns what became of their calls."""
+    for worker in workers:
+        worker.end()
+    return [worker.result(PATIENCE) for worker in workers]
 
 
 def workers_of(requests: list[Received]) -> set[str]:

@@ -136,4 +136,4 @@ def test_plugins_of_others_are_listed_beside_those_shipped_and_their_tests_pass(
         shutil.copy(with_others / name / "pyproject.toml", tmp_path / name)
     python = str(scripts / "python")
     said = run(python, "-W", "error", "-m", "pytest", "-q", "--import-mode=importlib", cwd=tmp_path)
-    assert re.search(r"^22 passed", said, re.MULTILINE), said
+    assert re.search(r"^23 passed", said, re.MULTILINE), said

@@ -22,7 +22,9 @@ class Tunnel:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._writers: list[asyncio.StreamWriter] = []
-        self._server = self._done(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context))
+        self._server = self._done(
+            asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context, ssl_shutdown_timeout=0.1)
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     @property
