@@ -145,11 +145,12 @@ class Call:
     def failures(self) -> int:
         """Attempts in a row that brought nothing on, counted when the current one has failed: 1 or more.
 
-        An attempt whose output the next one continued was not in vain.
+        An attempt whose output the next one continued was not in vain, unless the message had all of its
+        `max_tokens` by then: past them it only comes to its end.
         """
         count = 1
         for after, before in pairwise(reversed(self.attempts)):
-            if after.continues and before.added:
+            if after.continues and before.added and after.kept < (self.max_tokens or math.inf):
                 break
             count += 1
         return count

@@ -8,6 +8,7 @@ from typing import Any
 import anthropic
 import pytest
 
+import seawall
 from calls import MESSAGES, SURFACES, Witness, call, plugins
 from seawall_testkit import Fault, Simulator
 from seawall_testkit.grammar import violations
@@ -191,6 +192,18 @@ def test_continuations_that_bring_nothing_on_are_failures_in_a_row(
             call(simulator, mode, "stream=True", enabled(witness))
         assert "max_attempts = 6 is used up" in raised.value.__notes__[0]
         assert len(simulator.requests) == 1 + 6
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_an_answer_that_has_had_its_max_tokens_is_not_continued_for_ever(mode: str, witness: Witness) -> None:
+    # what goes on is asked for 256 tokens at least, which this connection never lets through
+    with Simulator(answer_tokens=100_000, faults=[Fault("eof", event=60, times=999)]) as simulator:
+        with pytest.raises(anthropic.APIError) as raised:
+            call(simulator, mode, "stream=True", enabled(witness), max_tokens=500)
+        assert "max_attempts = 6 is used up" in raised.value.__notes__[0]
+        partial: Any = seawall.partial_message(raised.value)
+        assert simulator.text_for(MESSAGES, max_tokens=5_000).startswith(partial.content[0].text)
+        assert partial.usage.output_tokens > 500
 
 
 SMALL = {

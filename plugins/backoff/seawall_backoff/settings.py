@@ -22,7 +22,7 @@ class BackoffSettings(BaseModel):
 
     max_attempts: PositiveInt = 16
     """Attempts in a row, the first one included, that bring nothing on; one whose output is continued starts
-    the count again."""
+    the count again, as long as the answer has not had its `max_tokens`."""
     max_elapsed: PositiveFloat = 1800.0
     """Longest time without any output, from a failure or from when a call is held."""
     base: PositiveFloat = 0.5
