@@ -105,24 +105,25 @@ def main(arguments: list[str] | None = None) -> None:
             error.show()
     except (click.Abort, KeyboardInterrupt):
         code = EXIT_INTERRUPTED
-        _say("interrupted")
+        say("interrupted")
     except SeawallError as error:
         code = EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
         # an error of a plugin's own may have several lines
-        _say(f"seawall: {' '.join(str(error).split())}")
+        say(f"seawall: {' '.join(str(error).split())}")
     except OSError as error:
         # click writes a line end for Ctrl-C
         code = EXIT_INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else EXIT_FAILED
         # a full disk behind stdout, a folder that may not be entered
         if not _is_of_closed_pipe(error):
-            _say(f"seawall: {error}")
+            say(f"seawall: {error}")
     finally:
         _let_go_of(sys.stdout)
         _let_go_of(sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Say something on stderr; that nobody reads it, as after Ctrl-C in a pipe, changes no exit code."""
     with suppress(OSError):
         click.echo(text, err=True)
 

@@ -12,6 +12,7 @@ import anthropic
 import click
 
 import seawall
+from seawall.cli import say
 from seawall.registry import enabled, installed
 from seawall_files.answers import echo_answer, keep_answer, text_of_message
 from seawall_files.errors import JournalError, NotSavedError, SavingError, TargetLockedError
@@ -59,13 +60,13 @@ def deliver(ask: Callable[[anthropic.Anthropic], "Message"], output: Path | None
     except seawall.ConfigError as error:
         raise click.UsageError(str(error)) from error
     except NotSavedError as error:
-        _say(f"seawall: {error}; it is on stdout too")
+        say(f"seawall: {error}; it is on stdout too")
         echo_answer(error.text)
         sys.exit(1)
     except (anthropic.AnthropicError, seawall.SeawallError) as error:
         _fail(error, saved)
     except KeyboardInterrupt as interrupt:
-        _say(f"interrupted; {_kept(interrupt, saved)}")
+        say(f"interrupted; {_kept(interrupt, saved)}")
         sys.exit(130)
     _tell(message, output)
 
@@ -116,27 +117,21 @@ def _tell(message: "Message", output: Path | None) -> None:
     """Say what came of a call; its answer, if it is not in a file. Leaves by `sys.exit` if there is none."""
     text, came = text_of_message(message), f"{message.usage.output_tokens:,} tokens, {message.stop_reason}"
     if not text:
-        _say(f"seawall: there is nothing to write, the answer has no text: {came}")
+        say(f"seawall: there is nothing to write, the answer has no text: {came}")
     elif output is None:
         echo_answer(text)
     else:
-        _say(f"{_shown(output)}: {came}")
+        say(f"{_shown(output)}: {came}")
     if message.stop_reason == "max_tokens":
-        _say("seawall: the answer was cut by --max-tokens; give it more")
+        say("seawall: the answer was cut by --max-tokens; give it more")
     if message.stop_reason == "refusal":
-        _say("seawall: the model refused to go on")
+        say("seawall: the model refused to go on")
     if not text or message.stop_reason == "refusal":
         sys.exit(1)
 
 
-def _say(text: str) -> None:
-    """Say something on stderr; that nobody reads it, as after Ctrl-C in a pipe, is no other end of a call."""
-    with suppress(OSError):
-        click.echo(text, err=True)
-
-
 def _fail(error: Exception, saved: Saving | None) -> NoReturn:
-    _say(f"seawall: {_said(error)}\nseawall: {_kept(error, saved)}")
+    say(f"seawall: {_said(error)}\nseawall: {_kept(error, saved)}")
     sys.exit(1)
 
 
